@@ -1,0 +1,49 @@
+"""Runs the sweeps over and over, inside a server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hospitium.dispatch.sweeps import SWEEPS
+from hospitium.engine.actor import SYSTEM
+from hospitium.engine.context import Context
+from hospitium.storage.database import Collision, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from hospitium.storage.database import Database
+
+PAUSE = 30.0  # seconds
+_log = structlog.get_logger("hospitium.dispatch")
+
+
+async def run_once(database: Database, clock: Callable[[], datetime]) -> None:
+    """Run every sweep until it finds nothing more to do."""
+    for sweep in SWEEPS:
+        while await _one(database, clock, sweep):
+            pass
+
+
+async def run_for_ever(database: Database, clock: Callable[[], datetime]) -> None:
+    """Run every sweep, pause, and begin again; a database that is away is waited for."""
+    while True:
+        try:
+            await run_once(database, clock)
+        except (Collision, DatabaseUnavailable) as reason:
+            _log.warning("a sweep was broken off", reason=str(reason))
+        except Exception as problem:  # noqa: BLE001
+            # One sweep's mistake must not end the others for as long as the server lives.
+            _log.exception("a sweep failed", problem=type(problem).__name__)
+        await asyncio.sleep(PAUSE)
+
+
+async def _one(
+    database: Database, clock: Callable[[], datetime], sweep: Callable[[Context], Awaitable[bool]]
+) -> bool:
+    async with database.transaction() as tx:
+        return await sweep(Context(tx, SYSTEM, clock()))

@@ -1,0 +1,1 @@
+"""The command line: for the operator, who stands beside the database."""

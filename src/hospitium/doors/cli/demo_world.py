@@ -1,0 +1,159 @@
+"""The made-up world of the demo: 300 organizations, their connections in every state, and three people to sign in as.
+
+Made by a small generator with fixed randomness, so that it is the same everywhere. Nobody in it exists.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from hospitium.doors.cli.world import World, world_of
+
+ORGANIZATIONS = 300
+PARTNERSHIPS = 240
+PASSWORD = "correct horse battery"  # noqa: S105  the demo's, printed on the screen
+SIGN_INS = (
+    ("ada@northside.example", "administrator of Northside Family Practice, which refers patients"),
+    ("rui@lakeside.example", "administrator of Lakeside Imaging, a radiology group"),
+    ("ben@northside.example", "physician at Northside: may look at profiles, may not administer"),
+)
+
+_PLACES = (
+    ("Dayton", "OH", "45402"), ("Akron", "OH", "44308"), ("Toledo", "OH", "43604"), ("Ann Arbor", "MI", "48104"),
+    ("Lansing", "MI", "48933"), ("Madison", "WI", "53703"), ("Green Bay", "WI", "54301"), ("Duluth", "MN", "55802"),
+    ("Rochester", "MN", "55902"), ("Peoria", "IL", "61602"), ("Springfield", "IL", "62701"), ("Fort Wayne", "IN", "46802"),
+    ("El Paso", "TX", "79901"), ("Laredo", "TX", "78040"), ("Santa Fe", "NM", "87501"), ("Tucson", "AZ", "85701"),
+    ("Fresno", "CA", "93721"), ("San José", "CA", "95113"), ("Cañon City", "CO", "81212"), ("Spokane", "WA", "99201"),
+)  # fmt: skip
+_FIRST = (
+    "Harbor", "Cedar", "Summit", "Riverside", "Maple", "Prairie", "Granite", "Willow", "Juniper", "Meadow", "Copper",
+    "Canyon", "Heron", "Lighthouse", "Orchard", "Quarry", "Redwood", "Saguaro", "Thistle", "Valley", "Alder", "Birch",
+    "Clínica Sol", "Clínica Luz", "Île Verte",
+)  # fmt: skip
+_KINDS = {
+    "referring": (
+        "Family Practice",
+        "Internal Medicine",
+        "Pediatrics",
+        "Orthopedics",
+        "Women's Health",
+        "Primary Care",
+    ),
+    "radiology": ("Imaging", "Radiology", "Diagnostic Imaging", "MRI Center"),
+    "both": ("Health", "Medical Center", "Clinic"),
+}
+_SPECIALTIES = {
+    "referring": ("family medicine", "internal medicine", "pediatrics", "orthopedics", "obstetrics"),
+    "radiology": ("radiology", "nuclear medicine", "mammography"),
+    "both": ("family medicine", "radiology", "emergency medicine"),
+}
+_STREETS = ("Elm St", "Oak Ave", "Main St", "2nd St", "Lake Dr", "Mill Rd", "Station Sq")
+
+
+def world() -> World:
+    """Return the demo world."""
+    return world_of(
+        {"organizations": _organizations(), "accounts": _accounts(), "partnerships": _partnerships()}
+    )
+
+
+def introduction(address: str) -> str:
+    """Return what the demo prints once it serves."""
+    people = "\n".join(f"    {email:24}{who}" for email, who in SIGN_INS)
+    return f"""
+Hospitium serves at {address}
+
+Sign in as (password: {PASSWORD})
+{people}
+
+First calls to try, in another terminal:
+
+    TOKEN=$(curl -s {address}/api/auth/login -H 'Content-Type: application/json' \\
+        -d '{{"email": "{SIGN_INS[0][0]}", "password": "{PASSWORD}"}}' \\
+        | python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["token"])')
+
+    curl -s "{address}/api/organizations/search?q=imaging&limit=3" -H "Authorization: Bearer $TOKEN"
+    curl -s {address}/api/connections/established -H "Authorization: Bearer $TOKEN"
+    curl -s {address}/api/connections/incoming -H "Authorization: Bearer $TOKEN"
+
+Stop with Ctrl-C; this world is then gone.
+"""
+
+
+def _organizations() -> list[dict[str, Any]]:
+    chance = random.Random(300)  # noqa: S311  a fixed world, no secret
+    made = [
+        _organization(chance, "northside", "Northside Family Practice", "referring", 0),
+        _organization(chance, "lakeside", "Lakeside Imaging", "radiology", 1),
+    ]
+    names = {organization["name"] for organization in made}
+    while len(made) < ORGANIZATIONS:
+        kind = chance.choices(("referring", "radiology", "both"), (6, 3, 1))[0]
+        place = chance.randrange(len(_PLACES))
+        name = f"{chance.choice(_FIRST)} {chance.choice(_KINDS[kind])}"
+        if name in names:
+            name = f"{name} of {_PLACES[place][0]}"
+        if name in names:
+            continue
+        names.add(name)
+        made.append(_organization(chance, f"org-{len(made):03}", name, kind, place))
+    made[-1]["status"] = "pending"
+    made[-2]["status"] = "suspended"
+    return made
+
+
+def _organization(chance: random.Random, code: str, name: str, kind: str, place: int) -> dict[str, Any]:
+    city, state, zip_code = _PLACES[place]
+    return {
+        "code": code,
+        "name": name,
+        "type": kind,
+        "npi": str(1_000_000_000 + chance.randrange(999_999_999)),
+        "address": f"{chance.randrange(1, 900)} {chance.choice(_STREETS)}",
+        "city": city,
+        "state": state,
+        "zipCode": zip_code,
+        "phone": f"+1 555 01{chance.randrange(100):02} {chance.randrange(10_000):04}",
+        "website": f"https://{code}.example",
+        "contactEmail": f"desk@{code}.example",
+        "specialties": sorted(chance.sample(_SPECIALTIES[kind], 2)),
+    }
+
+
+def _accounts() -> list[dict[str, Any]]:
+    def one(email: str, first: str, last: str, organization: str, role: str) -> dict[str, Any]:
+        memberships = [{"organization": organization, "role": role}]
+        return {"email": email, "password": PASSWORD, "firstName": first, "lastName": last, "verified": True, "memberships": memberships}  # fmt: skip
+
+    return [
+        one(SIGN_INS[0][0], "Ada", "Park", "northside", "admin"),
+        one(SIGN_INS[1][0], "Rui", "Okafor", "lakeside", "admin"),
+        one(SIGN_INS[2][0], "Ben", "Lindqvist", "northside", "physician"),
+    ]
+
+
+def _partnerships() -> list[dict[str, Any]]:
+    chance = random.Random(240)  # noqa: S311  a fixed world, no secret
+    made = [
+        {"source": "northside", "target": "org-010", "status": "approved", "message": "We send you our knees.", "responseMessage": "Gladly."},
+        {"source": "org-011", "target": "northside", "status": "approved", "message": "Shall we?"},
+        {"source": "northside", "target": "org-012", "status": "pending_approval", "message": "A word from Dayton."},
+        {"source": "org-013", "target": "northside", "status": "pending_approval", "message": "Could you read our scans?"},
+        {"source": "northside", "target": "org-014", "status": "rejected", "responseMessage": "Not this year."},
+        {"source": "northside", "target": "org-015", "status": "canceled"},
+        {"source": "northside", "target": "org-016", "status": "expired"},
+        {"source": "northside", "target": "org-017", "status": "terminated", "reason": "Moved to another city."},
+        {"source": "org-018", "target": "lakeside", "status": "pending_approval", "message": "We are new in town."},
+    ]  # fmt: skip
+    pairs = {frozenset((one["source"], one["target"])) for one in made}
+    statuses = ("approved", "pending_approval", "rejected", "canceled", "expired", "terminated")
+    while len(made) < PARTNERSHIPS:
+        source, target = (f"org-{chance.randrange(20, ORGANIZATIONS - 2):03}" for _ in range(2))
+        if source == target or frozenset((source, target)) in pairs:
+            continue
+        pairs.add(frozenset((source, target)))
+        made.append(
+            {"source": source, "target": target, "status": chance.choices(statuses, (12, 4, 1, 1, 1, 1))[0]}
+        )
+    return made

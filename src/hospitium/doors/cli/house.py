@@ -1,0 +1,66 @@
+"""What the command line asks of the composition root."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from hospitium.engine.context import Context
+    from hospitium.engine.partnerships.rules import PartnershipRules
+    from hospitium.engine.permissions import Permission
+    from hospitium.storage.database import Database
+    from hospitium.storage.keyring import Keyring
+
+T = TypeVar("T")
+
+
+class House(Protocol):
+    """This process's settings, and the means to open what they name."""
+
+    @property
+    def rules(self) -> PartnershipRules: ...
+    def database_url(self) -> AbstractAsyncContextManager[str]: ...
+    def database(self) -> AbstractAsyncContextManager[Database]: ...
+    def keyring(self) -> Keyring: ...
+    def make_keys(self) -> Keyring: ...
+    def elsewhere(self, data: Path) -> House: ...
+    async def migrate(self) -> tuple[str | None, str]: ...
+    async def operate(self, permission: Permission, deed: Callable[[Context], Awaitable[T]]) -> T: ...
+    async def serve(self, host: str, port: int, announce: Callable[[str], None]) -> None: ...
+
+
+def house() -> House:
+    """Return what this command works with; the settings are read now."""
+    make: Callable[[], House] = click.get_current_context().obj
+    return make()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run asynchronous work to its end."""
+    import uvloop  # noqa: PLC0415  `--help` has no need of it
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one line of JSON, for a script."""
+    click.echo(msgspec.json.encode(value, enc_hook=str))
+
+
+def print_table(heads: list[str], rows: list[list[str]]) -> None:
+    """Print rows under their heads, for a person."""
+    widths = [max(len(line[i]) for line in [heads, *rows]) for i in range(len(heads))]
+    for line in [heads, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")

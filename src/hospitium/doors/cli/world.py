@@ -1,0 +1,333 @@
+"""World files (DESIGN §5): a whole world in JSON or YAML, for demos, tests, moves from elsewhere and configuration as code.
+
+Loading creates what is missing and leaves what is there, by natural key (code, address, pair), in one transaction: a bad
+entry refuses the whole file and names its path, such as `accounts[3].email`.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from hospitium.doors.json_body import convert, parse
+from hospitium.doors.passwords import hash_now
+from hospitium.engine.accounts import actions as accounts, queries as account_queries
+from hospitium.engine.accounts.actions import AccountForm
+from hospitium.engine.accounts.emails import canonical_email
+from hospitium.engine.accounts.passwords import checked_password
+from hospitium.engine.actor import Role
+from hospitium.engine.errors import Invalid, Refusal
+from hospitium.engine.ids import parse_id, to_object_id
+from hospitium.engine.memberships import actions as memberships, queries as membership_queries
+from hospitium.engine.organizations import actions as organizations, queries as organization_queries
+from hospitium.engine.organizations.actions import OrganizationForm
+from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType
+from hospitium.engine.partnerships import actions as partnerships
+from hospitium.engine.partnerships.actions import ImportedPartnership
+from hospitium.engine.partnerships.record import PartnershipStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from uuid import UUID
+
+    from hospitium.engine.context import Context
+    from hospitium.engine.partnerships.rules import PartnershipRules
+    from hospitium.engine.secrets import HashedPassword
+
+LARGEST_FILE = 200_000_000  # bytes
+NOT_YET = ("teams", "objectTypes", "records", "fhirServers", "persons", "invites", "clientKeys")
+
+
+class _Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    id: str | None = None
+
+
+class OrganizationEntry(_Entry, frozen=True, kw_only=True):
+    code: str
+    name: str
+    type: OrganizationType
+    status: OrganizationStatus = OrganizationStatus.ACTIVE
+    npi: str | None = None
+    tax_id: str | None = None
+    address: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip_code: str | None = None
+    phone: str | None = None
+    website: str | None = None
+    contact_name: str | None = None
+    contact_email: str | None = None
+    contact_phone: str | None = None
+    specialties: list[str] = []
+
+
+class MembershipEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    organization: str
+    role: Role = Role.MEMBER
+
+
+class AccountEntry(_Entry, frozen=True, kw_only=True):
+    email: str
+    password: str
+    first_name: str | None = None
+    last_name: str | None = None
+    verified: bool = False
+    external_id: str | None = None
+    memberships: list[MembershipEntry] = []
+
+
+class PartnershipEntry(_Entry, frozen=True, kw_only=True):
+    source: str
+    target: str
+    status: PartnershipStatus = PartnershipStatus.PENDING_APPROVAL
+    message: str | None = None
+    response_message: str | None = None
+    reason: str | None = None
+    terminated_by: str | None = None
+    requested_at: datetime | None = None
+    responded_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class World(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What a world file may hold so far."""
+
+    organizations: list[OrganizationEntry] = []
+    accounts: list[AccountEntry] = []
+    partnerships: list[PartnershipEntry] = []
+
+
+class Loaded(msgspec.Struct):
+    """How many of one kind were created, and how many were there already."""
+
+    kind: str
+    created: int = 0
+    present: int = 0
+
+
+def read(path: Path) -> World:
+    """Read a world file; Invalid names what is wrong in it."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise Invalid(str(path), f"is larger than {LARGEST_FILE:,} bytes")
+        text = path.read_bytes()
+    except OSError as reason:
+        raise Invalid(str(path), f"can't be read: {reason.strerror}") from None
+    return world_of(parse(text) if path.suffix == ".json" else _parse_yaml(text, path))
+
+
+def world_of(value: Any) -> World:
+    """Return parsed content as a world; Invalid names the entry that doesn't fit."""
+    if isinstance(value, dict):
+        for section in NOT_YET:
+            if section in value:
+                raise Invalid(section, "this version can't hold this section yet")
+    return convert(value or {}, World)
+
+
+async def load(
+    ctx: Context, world: World, passwords: dict[str, HashedPassword], rules: PartnershipRules
+) -> list[Loaded]:
+    """Create what is missing of a world; return a count a kind. Raises Invalid, with the entry's path.
+
+    `passwords`: the slow hashes by canonical address, made by `hash_passwords` before the transaction.
+    """
+    return [
+        await _load_organizations(ctx, world),
+        *await _load_accounts(ctx, world, passwords),
+        await _load_partnerships(ctx, world, rules),
+    ]
+
+
+async def missing_accounts(ctx: Context, world: World) -> dict[str, tuple[str, str]]:
+    """Return the canonical addresses that have no account yet, with the entry's path and its password."""
+    entries: dict[str, tuple[str, str]] = {}
+    for index, entry in enumerate(world.accounts):
+        with _at(f"accounts[{index}]"):
+            key = canonical_email("email", entry.email)
+            if key in entries:
+                raise Invalid("email", "stands in this file twice")
+            entries[key] = (f"accounts[{index}]", entry.password)
+    present = await account_queries.ids_by_email(ctx, list(entries))
+    return {key: entry for key, entry in entries.items() if key not in present}
+
+
+def hash_passwords(wanted: dict[str, tuple[str, str]], threads: int) -> dict[str, HashedPassword]:
+    """Hash passwords, slowly, several at a time; Invalid names the entry whose password is refused."""
+
+    def one(entry: tuple[str, str]) -> HashedPassword:
+        path, text = entry
+        with _at(path):
+            return hash_now(checked_password("password", text))
+
+    with ThreadPoolExecutor(threads) as pool:
+        return dict(zip(wanted, pool.map(one, wanted.values()), strict=True))
+
+
+async def _load_organizations(ctx: Context, world: World) -> Loaded:
+    counted = Loaded("organizations")
+    present = await organization_queries.ids_by_code(
+        ctx, [entry.code.strip().lower() for entry in world.organizations]
+    )
+    for index, entry in enumerate(world.organizations):
+        if entry.code.strip().lower() in present:
+            counted.present += 1
+            continue
+        with _at(f"organizations[{index}]"):
+            form = OrganizationForm(
+                **{name: getattr(entry, name) for name in OrganizationForm.__struct_fields__}
+            )
+            await organizations.create(ctx, entry.code, form, entry.status, given_id=_given_id(entry.id))
+        counted.created += 1
+    return counted
+
+
+async def _load_accounts(ctx: Context, world: World, passwords: dict[str, HashedPassword]) -> list[Loaded]:
+    counted, members = Loaded("accounts"), Loaded("memberships")
+    keys = [canonical_email("email", entry.email) for entry in world.accounts]
+    present = await account_queries.ids_by_email(ctx, keys)
+    codes = sorted({one.organization for entry in world.accounts for one in entry.memberships})
+    organization_ids = await organization_queries.ids_by_code(ctx, codes)
+    for index, (key, entry) in enumerate(zip(keys, world.accounts, strict=True)):
+        with _at(f"accounts[{index}]"):
+            account_id = present.get(key)
+            if account_id is None:
+                form = AccountForm(
+                    email=entry.email,
+                    first_name=entry.first_name,
+                    last_name=entry.last_name,
+                    external_id=entry.external_id,
+                    verified=entry.verified,
+                )
+                given_id = _given_id(entry.id, printed_as_object_id=True)
+                account_id = (await accounts.create(ctx, form, passwords[key], given_id=given_id)).id
+                counted.created += 1
+            else:
+                counted.present += 1
+            has = {one.organization_id for one in await membership_queries.of_account(ctx, account_id)}
+            for place, one in enumerate(entry.memberships):
+                with _at(f"memberships[{place}]"):
+                    organization_id = _known(organization_ids, "organization", one.organization)
+                    if organization_id in has:
+                        members.present += 1
+                        continue
+                    await memberships.add(ctx, account_id, organization_id, one.role)
+                    has.add(organization_id)
+                    members.created += 1
+    return [counted, members]
+
+
+async def _load_partnerships(ctx: Context, world: World, rules: PartnershipRules) -> Loaded:
+    counted = Loaded("partnerships")
+    codes = {
+        code
+        for entry in world.partnerships
+        for code in (entry.source, entry.target, entry.terminated_by)
+        if code
+    }
+    ids = await organization_queries.ids_by_code(ctx, sorted(codes))
+    for index, entry in enumerate(world.partnerships):
+        with _at(f"partnerships[{index}]"):
+            source, target = _known(ids, "source", entry.source), _known(ids, "target", entry.target)
+            if source == target:
+                raise Invalid("target", "must be another organization than the source")
+            terminated_by = (
+                None if entry.terminated_by is None else _known(ids, "terminatedBy", entry.terminated_by)
+            )
+            if terminated_by not in (None, source, target):
+                raise Invalid("terminatedBy", "must be the source or the target")
+            made = await partnerships.import_one(
+                ctx,
+                ImportedPartnership(
+                    source_id=source,
+                    target_id=target,
+                    status=entry.status,
+                    message=entry.message,
+                    response_message=entry.response_message,
+                    reason=entry.reason,
+                    terminated_by=terminated_by,
+                    requested_at=_utc("requestedAt", entry.requested_at),
+                    responded_at=_utc("respondedAt", entry.responded_at),
+                    ended_at=_utc("endedAt", entry.ended_at),
+                    given_id=_given_id(entry.id),
+                ),
+                rules,
+            )
+            if made is None:
+                counted.present += 1
+            else:
+                counted.created += 1
+    return counted
+
+
+@contextmanager
+def _at(path: str) -> Iterator[None]:
+    """Name the entry in front of whatever is refused inside it."""
+    try:
+        yield
+    except Invalid as refusal:
+        raise Invalid(f"{path}.{refusal.field}", refusal.reason) from None
+    except Refusal as refusal:
+        raise Invalid(path, refusal.message) from None
+
+
+def _given_id(text: str | None, *, printed_as_object_id: bool = False) -> UUID | None:
+    if text is None:
+        return None
+    found = parse_id(text)
+    if found is None:
+        raise Invalid("id", "must be a UUID, or 24 hexadecimal digits")
+    if printed_as_object_id and to_object_id(found) is None:
+        raise Invalid("id", "must be 24 hexadecimal digits, or a UUID that stands for them (ruling 6)")
+    return found
+
+
+def _known(ids: dict[str, UUID], field: str, code: str) -> UUID:
+    if code not in ids:
+        raise Invalid(field, f"there is no organization {code}")
+    return ids[code]
+
+
+def _utc(field: str, given: datetime | None) -> datetime | None:
+    if given is not None and given.tzinfo is None:
+        raise Invalid(field, "must say its offset from UTC, such as 2026-01-31T09:00:00Z")
+    return given
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without duplicate members, and with dates as the text they are written as."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    members: dict[Any, Any] = {}
+    for name_node, value_node in node.value:
+        name = loader.construct_object(name_node, deep=True)
+        if name in members:
+            raise Invalid(str(name), f"is given twice (line {name_node.start_mark.line + 1})")
+        members[name] = loader.construct_object(value_node, deep=True)
+    return members
+
+
+def _as_written(loader: _StrictLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
+
+
+def _parse_yaml(text: bytes, path: Path) -> Any:
+    try:
+        return yaml.load(text.decode(), Loader=_StrictLoader)  # noqa: S506  a SafeLoader, only stricter
+    except UnicodeDecodeError:
+        raise Invalid(str(path), "is not UTF-8") from None
+    except yaml.YAMLError as reason:
+        mark = getattr(reason, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise Invalid(str(path), f"is not YAML{where}") from None

@@ -1,0 +1,1 @@
+"""Organizations connect with organizations: the documented RadOrderPad surface, below `/api`."""

@@ -1,0 +1,126 @@
+"""One deed, one transaction, one commit, at the edge: used by all doors (DESIGN §3.3).
+
+`perform` reads the clock once, finds out who asks, asks for the permission, runs the deed and commits by leaving the
+transaction. A refusal rolls the deed back, and is then kept as an event of its own: what was asked and refused is part
+of the trail too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from hospitium.engine import events
+from hospitium.engine.actor import ANONYMOUS, Actor
+from hospitium.engine.context import Context
+from hospitium.engine.errors import Conflict, Forbidden, NotFound, Refusal, SessionEnded, Unavailable
+from hospitium.engine.events import EventKind
+from hospitium.engine.permissions import RULES, Need, Permission, require
+from hospitium.engine.sessions.queries import actor_of
+from hospitium.storage.database import Collision, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from litestar import Request
+
+    from hospitium.doors.access_tokens import AccessTokens
+    from hospitium.doors.surroundings import Clock
+    from hospitium.storage.database import Database
+
+T = TypeVar("T")
+
+MOST_TRIES = 8
+RETRY_AFTER = 2  # seconds
+_KEPT_REFUSALS = (Forbidden, NotFound, Conflict)
+_log = structlog.get_logger("hospitium.work")
+
+
+class UnitOfWork:
+    """Runs the deeds of requests."""
+
+    def __init__(self, database: Database, clock: Clock, access_tokens: AccessTokens) -> None:
+        self._database = database
+        self._access_tokens = access_tokens
+        self.clock = clock
+
+    async def perform(
+        self,
+        request: Request[Any, Any, Any],
+        permission: Permission,
+        deed: Callable[[Context], Awaitable[T]],
+        *,
+        about: UUID | None = None,
+    ) -> T:
+        """Run a deed for whoever sent the request; return what it returns, when it is committed.
+
+        `about`: the id the request names, for the trail of a refusal. Raises what the deed raises, NotSignedIn,
+        SessionEnded, Unavailable.
+        """
+        who: Actor | UUID = ANONYMOUS
+        if RULES[permission].need is not Need.ANYONE:
+            who = self._access_tokens.session_of(request.headers.get("authorization"), self.clock())
+        return await perform_as(self._database, self.clock, who, permission, deed, about=about)
+
+
+async def perform_as(
+    database: Database,
+    clock: Clock,
+    who: Actor | UUID,
+    permission: Permission,
+    deed: Callable[[Context], Awaitable[T]],
+    *,
+    about: UUID | None = None,
+) -> T:
+    """Run a deed for an actor, or for whoever a session (its id) stands for; return what it returns, when it is committed."""
+    for attempt in range(1, MOST_TRIES + 1):
+        now = clock()
+        actor = who if isinstance(who, Actor) else ANONYMOUS
+        try:
+            async with database.transaction() as tx:
+                if not isinstance(who, Actor):
+                    found = await actor_of(tx, who, now)
+                    if found is None:
+                        raise SessionEnded
+                    actor = found
+                require(actor, permission)
+                return await deed(Context(tx, actor, now))
+        except Refusal as refusal:
+            if isinstance(refusal, _KEPT_REFUSALS) and actor.account_id is not None:
+                await _keep_refusal(database, actor, now, permission, refusal, about)
+            raise
+        except Collision:
+            # Nothing of it remains; wait a moment, not the same one as whoever it collided with.
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  no secret
+        except DatabaseUnavailable as reason:
+            _log.warning("database unavailable", reason=str(reason), permission=permission.value)
+            raise Unavailable(RETRY_AFTER) from None
+    _log.warning("gave up after collisions", permission=permission.value, tries=MOST_TRIES)
+    raise Unavailable(RETRY_AFTER)
+
+
+async def _keep_refusal(
+    database: Database,
+    actor: Actor,
+    now: datetime,
+    permission: Permission,
+    refusal: Refusal,
+    about: UUID | None,
+) -> None:
+    try:
+        async with database.transaction() as tx:
+            await events.record(
+                Context(tx, actor, now),
+                EventKind.REFUSED,
+                subject=(permission.value.partition(".")[0], about),
+                permission=permission.value,
+                refusal=type(refusal).__name__,
+            )
+    except (Collision, DatabaseUnavailable):
+        # What can't be put on record isn't answered: the caller is told to come back.
+        raise Unavailable(RETRY_AFTER) from None

@@ -1,0 +1,1 @@
+"""The question: may this one do that to this, now, and why."""

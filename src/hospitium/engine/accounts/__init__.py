@@ -1,0 +1,1 @@
+"""Accounts: one login each, with one e-mail address and one password."""

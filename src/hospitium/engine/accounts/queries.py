@@ -1,0 +1,61 @@
+"""Which accounts. An account is seen by itself (through its session) and by the operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Text, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, accounts
+from hospitium.engine.errors import NotFound
+from hospitium.engine.secrets import HashedPassword
+from hospitium.storage.statements import Query, pair, scalar, struct
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from hospitium.engine.context import Context
+    from hospitium.storage.database import Transaction
+
+_c = accounts.c
+_KEPT_PASSWORD = Query(
+    select(_c.id, _c.password_hash).where(_c.email_key == bindparam("email_key")),
+    pair(scalar("id"), scalar("password_hash")),
+)
+_BY_EMAIL = Query(select(*ACCOUNT_COLUMNS).where(_c.email_key == bindparam("email_key")), struct(Account))
+_ALL = Query(
+    select(*ACCOUNT_COLUMNS)
+    .where(_c.email_key > bindparam("after"))
+    .order_by(_c.email_key)
+    .limit(bindparam("limit")),
+    struct(Account),
+)
+_IDS_BY_EMAIL = Query(
+    select(_c.email_key, _c.id).where(_c.email_key == func.any(bindparam("keys", type_=ARRAY(Text)))),
+    pair(scalar("email_key"), scalar("id")),
+)
+
+
+async def kept_password(tx: Transaction, email_key: str) -> tuple[UUID, HashedPassword] | None:
+    """Return the account of an address and the hash its password must fit; for signing in, before anybody is known."""
+    found = await _KEPT_PASSWORD.first(tx, email_key=email_key)
+    return None if found is None else (found[0], HashedPassword(found[1]))
+
+
+async def by_email(ctx: Context, email_key: str) -> Account:
+    """Return the account of an address; NotFound otherwise. For the operator."""
+    found = await _BY_EMAIL.first(ctx.tx, email_key=email_key)
+    if found is None:
+        raise NotFound("account")
+    return found
+
+
+async def all_after(ctx: Context, email_key: str, limit: int) -> list[Account]:
+    """Return accounts in the order of their addresses, after one of them. For the operator."""
+    return await _ALL.all(ctx.tx, after=email_key, limit=limit)
+
+
+async def ids_by_email(ctx: Context, keys: list[str]) -> dict[str, UUID]:
+    """Return the ids of those accounts that exist among some addresses. For the world loader."""
+    return dict(await _IDS_BY_EMAIL.all(ctx.tx, keys=keys))

@@ -1,0 +1,237 @@
+"""Why something was refused: a kind and its data, never a status number (DESIGN §3.7).
+
+    Refusal
+    ├── Invalid                  what was sent is wrong, in this field, for this reason
+    ├── NotSignedIn              nobody known asks
+    │   ├── WrongCredentials
+    │   └── SessionEnded
+    ├── Forbidden                he knows of it, but may not do this
+    │   ├── WrongSide
+    │   ├── AccountDisabled
+    │   ├── OrganizationInactive
+    │   └── RegistrationClosed
+    ├── NotFound                 it is not there, or not for him; the two are one
+    ├── Conflict                 not as things stand
+    │   ├── AlreadyConnected
+    │   ├── WrongState
+    │   ├── RequestExpired
+    │   ├── PartnerInactive
+    │   ├── NameTaken
+    │   ├── LimitReached
+    │   │   ├── ActiveLimitReached
+    │   │   └── PendingLimitReached
+    │   └── CoolingDown
+    │       ├── RejectionCooldown
+    │       └── TerminationCooldown
+    ├── KeyReused                this Idempotency-Key came with another request before
+    ├── Busy                     too much at once; later
+    └── Unavailable              something we stand on is away; later
+
+Each door has one total table from these kinds to its own words (`doors/*/errors.py`); a test holds it total.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Refusal(Exception):
+    """Something was refused; nothing was changed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Invalid(Refusal):
+    """What was sent is wrong: `field` names it (a member, a parameter, or a path such as `accounts[3].email`)."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class NotSignedIn(Refusal):
+    """Nobody known asks."""
+
+    def __init__(self, message: str = "Authentication required") -> None:
+        super().__init__(message)
+
+
+class WrongCredentials(NotSignedIn):
+    """No account has this address and password together."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid email or password")
+
+
+class SessionEnded(NotSignedIn):
+    """The session, or the token that stands for it, is over."""
+
+    def __init__(self) -> None:
+        super().__init__("The session has ended; sign in again")
+
+
+class Forbidden(Refusal):
+    """The caller knows of it, but may not do this."""
+
+
+class WrongSide(Forbidden):
+    """It is for the other organization to do."""
+
+
+class AccountDisabled(Forbidden):
+    """The account was disabled by the operator."""
+
+    def __init__(self) -> None:
+        super().__init__("This account is disabled")
+
+
+class OrganizationInactive(Forbidden):
+    """The caller's own organization is not active."""
+
+    def __init__(self) -> None:
+        super().__init__("Your organization is not active")
+
+
+class RegistrationClosed(Forbidden):
+    """New organizations are made by the operator only (ruling 28)."""
+
+    def __init__(self) -> None:
+        super().__init__("New organizations are registered by the operator of this server")
+
+
+class NotFound(Refusal):
+    """It is not there, or not for the caller to know of: `resource` is the noun he asked for."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"{resource.capitalize()} not found")
+        self.resource = resource
+
+
+class Conflict(Refusal):
+    """Not as things stand."""
+
+
+class AlreadyConnected(Conflict):
+    """The two organizations have a pending or approved partnership."""
+
+    def __init__(self) -> None:
+        super().__init__("Connection already exists or is pending")
+
+
+class WrongState(Conflict):
+    """The move is not open from the status it has."""
+
+
+class RequestExpired(Conflict):
+    """The request was not answered in time."""
+
+    def __init__(self) -> None:
+        super().__init__("The connection request has expired")
+
+
+class PartnerInactive(Conflict):
+    """The other organization is not active at present."""
+
+    def __init__(self) -> None:
+        super().__init__("The other organization is not active at present")
+
+
+class NameTaken(Conflict):
+    """A natural key (a code, an address) is somebody else's: `field` names it."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"This {field} is taken")
+        self.field = field
+
+
+class LimitReached(Conflict):
+    """A count would pass its limit."""
+
+    def __init__(self, message: str, limit: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class ActiveLimitReached(LimitReached):
+    """An organization has as many active partnerships as it may have."""
+
+    def __init__(self, limit: int, *, own: bool) -> None:
+        whose = "Your organization" if own else "The other organization"
+        super().__init__(f"{whose} already has the {limit} active connections that are allowed", limit)
+
+
+class PendingLimitReached(LimitReached):
+    """The organization waits for as many answers as it may wait for."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your organization already has the {limit} pending requests that are allowed", limit
+        )
+
+
+class CoolingDown(Conflict):
+    """Too soon after an ending: allowed again at `until`."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class RejectionCooldown(CoolingDown):
+    """The other organization rejected a request lately."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__("This organization rejected a request recently; ask again later", until)
+
+
+class TerminationCooldown(CoolingDown):
+    """A connection with the other organization was terminated lately."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(
+            "A connection with this organization was terminated recently; ask again later", until
+        )
+
+
+class KeyReused(Refusal):
+    """The Idempotency-Key was used with another request before (ruling 27)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used with another request; use a new key for a new request"
+        )
+
+
+class Busy(Refusal):
+    """Too much at once: worth trying again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("Too many requests at once; try again shortly")
+        self.retry_after = retry_after
+
+
+class Unavailable(Refusal):
+    """Something this server stands on is away: worth trying again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "The service is unavailable for the moment; nothing was changed that you were told of"
+        )
+        self.retry_after = retry_after
+
+
+def kinds() -> set[type[Refusal]]:
+    """Return every kind a refusal can be raised as: what each door's table must cover."""
+    found: set[type[Refusal]] = set()
+    waiting = list(Refusal.__subclasses__())
+    while waiting:
+        kind = waiting.pop()
+        found.add(kind)
+        waiting.extend(kind.__subclasses__())
+    return found - {LimitReached, CoolingDown}

@@ -1,0 +1,205 @@
+"""The event is the audit and the outbox (DESIGN §3.6).
+
+One append-only table, written in the deed's own transaction: if the event can't be written, the deed didn't happen.
+Events hold ids, kinds, levels and times; never names, addresses, messages or search values. `event_parties` names the
+organizations and accounts it concerns, so one fact stands in every trail it belongs to.
+
+Nothing shared is locked here. The order in which events will be sealed is (`transaction`, `position`): the id of the
+transaction that wrote them, and a sequence within it; a sealer takes what lies below the oldest running transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+
+from hospitium.storage.statements import Query, Statement, struct
+from hospitium.storage.tables import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hospitium.engine.context import Context
+
+
+class EventKind(StrEnum):
+    """Everything that can have happened."""
+
+    REFUSED = "refused"
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_DISABLED = "account.disabled"
+    ACCOUNT_ENABLED = "account.enabled"
+    MEMBERSHIP_STARTED = "membership.started"
+    MEMBERSHIP_ENDED = "membership.ended"
+    SESSION_STARTED = "session.started"
+    SESSION_REFUSED = "session.refused"
+    SESSION_MOVED = "session.moved"
+    SESSION_ENDED = "session.ended"
+    SESSION_TOKEN_REUSED = "session.token_reused"  # noqa: S105  a kind of event, not a secret
+    ORGANIZATION_REGISTERED = "organization.registered"
+    ORGANIZATION_UPDATED = "organization.updated"
+    ORGANIZATION_APPROVED = "organization.approved"
+    ORGANIZATION_SUSPENDED = "organization.suspended"
+    ORGANIZATION_REINSTATED = "organization.reinstated"
+    PARTNERSHIP_REQUESTED = "partnership.requested"
+    PARTNERSHIP_APPROVED = "partnership.approved"
+    PARTNERSHIP_REJECTED = "partnership.rejected"
+    PARTNERSHIP_CANCELED = "partnership.canceled"
+    PARTNERSHIP_RESENT = "partnership.resent"
+    PARTNERSHIP_EXPIRED = "partnership.expired"
+    PARTNERSHIP_TERMINATED = "partnership.terminated"
+    PARTNERSHIP_REESTABLISHED = "partnership.reestablished"
+    PARTNERSHIP_IMPORTED = "partnership.imported"
+
+
+class PartyKind(StrEnum):
+    ORGANIZATION = "organization"
+    ACCOUNT = "account"
+
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", TIMESTAMP(timezone=True), primary_key=True),
+    Column("position", BigInteger, nullable=False, server_default=func.nextval("event_positions")),
+    Column("transaction", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor_account_id", Uuid),
+    Column("actor_organization_id", Uuid),
+    Column("actor_session_id", Uuid),
+    Column("subject_kind", Text, nullable=False),
+    Column("subject_id", Uuid),
+    Column("data", JSONB, nullable=False),
+    postgresql_partition_by="RANGE (at)",
+)
+Index("events_order_ix", events.c.transaction, events.c.position)
+Index("events_subject_ix", events.c.subject_id, events.c.at)
+
+event_parties = Table(
+    "event_parties",
+    metadata,
+    Column("party_id", Uuid, primary_key=True),
+    Column("at", TIMESTAMP(timezone=True), primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("party_kind", Text, nullable=False),
+    postgresql_partition_by="RANGE (at)",
+)
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A fact that happened, as it is kept."""
+
+    id: UUID
+    at: datetime
+    kind: EventKind
+    actor_kind: str
+    actor_account_id: UUID | None
+    actor_organization_id: UUID | None
+    subject_kind: str
+    subject_id: UUID | None
+    data: dict[str, Any]
+
+
+def _recording() -> Any:
+    written = (
+        insert(events)
+        .values(
+            id=bindparam("id"),
+            at=bindparam("at"),
+            transaction=literal_column("pg_current_xact_id()::text::bigint"),
+            kind=bindparam("kind"),
+            actor_kind=bindparam("actor_kind"),
+            actor_account_id=bindparam("actor_account_id"),
+            actor_organization_id=bindparam("actor_organization_id"),
+            actor_session_id=bindparam("actor_session_id"),
+            subject_kind=bindparam("subject_kind"),
+            subject_id=bindparam("subject_id"),
+            data=bindparam("data"),
+        )
+        .returning(events.c.id, events.c.at)
+        .cte("written")
+    )
+    parties = (
+        func.unnest(bindparam("party_ids", type_=ARRAY(Uuid)), bindparam("party_kinds", type_=ARRAY(Text)))
+        .table_valued("party_id", "party_kind", name="party")
+        .render_derived()
+    )
+    return (
+        insert(event_parties)
+        .from_select(
+            ["party_id", "at", "event_id", "party_kind"],
+            select(parties.c.party_id, written.c.at, written.c.id, parties.c.party_kind),
+        )
+        .add_cte(written)
+    )
+
+
+_RECORD = Statement(_recording())
+
+_TRAIL_COLUMNS = [events.c[name] for name in Event.__struct_fields__]
+TRAIL = Query(
+    select(*_TRAIL_COLUMNS)
+    .join(event_parties, (event_parties.c.event_id == events.c.id) & (event_parties.c.at == events.c.at))
+    .where(event_parties.c.party_id == bindparam("party_id"))
+    .order_by(events.c.position),
+    struct(Event),
+)
+"""The trail of one party, oldest first."""
+
+
+async def record(
+    ctx: Context,
+    kind: EventKind,
+    *,
+    subject: tuple[str, UUID | None],
+    organizations: Iterable[UUID | None] = (),
+    accounts: Iterable[UUID | None] = (),
+    **data: Any,
+) -> UUID:
+    """Write that something happened, in this deed's transaction; return the event's id.
+
+    `subject`: noun and id of what it happened to. `organizations`, `accounts`: in whose trails it stands, besides the
+    actor's own. `data`: ids, kinds, levels, times and counts only.
+    """
+    actor = ctx.actor
+    parties = {
+        party: PartyKind.ORGANIZATION.value for party in (*organizations, actor.organization_id) if party
+    }
+    parties |= {party: PartyKind.ACCOUNT.value for party in (*accounts, actor.account_id) if party}
+    event_id = ctx.new_id()
+    await _RECORD.run(
+        ctx.tx,
+        id=event_id,
+        at=ctx.now,
+        kind=kind.value,
+        actor_kind=actor.kind.value,
+        actor_account_id=actor.account_id,
+        actor_organization_id=actor.organization_id,
+        actor_session_id=actor.session_id,
+        subject_kind=subject[0],
+        subject_id=subject[1],
+        data={name: value for name, value in data.items() if value is not None},
+        party_ids=list(parties),
+        party_kinds=list(parties.values()),
+    )
+    return event_id

@@ -1,0 +1,1 @@
+"""Grants: what an accepted connection (or ownership) allows, as intervals that are never changed in place."""

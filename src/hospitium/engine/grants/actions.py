@@ -1,0 +1,77 @@
+"""What can happen to a grant: it starts, and it ends. Called by the deeds that cause it, in their transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Text, Uuid, bindparam, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+
+from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind, grants
+from hospitium.engine.levels import Level
+from hospitium.storage.statements import Query, Statement, scalar
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from hospitium.engine.context import Context
+    from hospitium.engine.partnerships.record import Partnership
+
+_pair = (
+    func.unnest(
+        bindparam("ids", type_=ARRAY(Uuid)),
+        bindparam("grantees", type_=ARRAY(Uuid)),
+        bindparam("resources", type_=ARRAY(Text)),
+    )
+    .table_valued("id", "grantee_id", "resource_id", name="pair")
+    .render_derived()
+)
+_START_FOR_PARTNERSHIP = Statement(
+    insert(grants).from_select(
+        ["id", "grantee_kind", "grantee_id", "resource_kind", "resource_id", "level", "starts_at", "cause_kind",
+         "cause_id", "made_by_id"],
+        select(
+            _pair.c.id,
+            literal(GranteeKind.ORGANIZATION.value),
+            _pair.c.grantee_id,
+            literal(ResourceKind.ORGANIZATION.value),
+            _pair.c.resource_id,
+            literal(int(Level.CONNECTED)),
+            bindparam("now", type_=TIMESTAMP(timezone=True)),
+            literal(CauseKind.PARTNERSHIP.value),
+            bindparam("partnership_id", type_=Uuid),
+            bindparam("made_by", type_=Uuid),
+        ),
+    )
+)  # fmt: skip
+_END_CAUSED_BY = Query(
+    update(grants)
+    .where(
+        grants.c.cause_id == bindparam("of_cause"),
+        grants.c.cause_kind == bindparam("of_kind"),
+        grants.c.ends_at.is_(None),
+    )
+    .values(ends_at=bindparam("now"))
+    .returning(grants.c.id),
+    scalar("id"),
+)
+
+
+async def start_for_partnership(ctx: Context, partnership: Partnership) -> list[UUID]:
+    """Grant each of two partners level 2 on the other; return the ids of both grants."""
+    ids = [ctx.new_id(), ctx.new_id()]
+    await _START_FOR_PARTNERSHIP.run(
+        ctx.tx,
+        ids=ids,
+        grantees=[partnership.source_id, partnership.target_id],
+        resources=[str(partnership.target_id), str(partnership.source_id)],
+        now=ctx.now,
+        partnership_id=partnership.id,
+        made_by=ctx.actor.account_id,
+    )
+    return ids
+
+
+async def end_caused_by(ctx: Context, kind: CauseKind, cause_id: UUID) -> list[UUID]:
+    """End the open grants of one cause; return their ids."""
+    return await _END_CAUSED_BY.all(ctx.tx, of_cause=cause_id, of_kind=kind.value, now=ctx.now)

@@ -1,0 +1,118 @@
+"""What is always true of a grant: *grantee may do up to level L on resource R, from S until T, because of C*.
+
+A grant is an interval and never changed in place: another level ends one row and begins another. So "as of then" is
+the same question with another `now` (DESIGN §3.5).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, SmallInteger, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+from hospitium.engine.levels import Level
+from hospitium.storage.tables import metadata
+
+
+class GranteeKind(StrEnum):
+    ACCOUNT = "account"
+    TEAM = "team"
+    ORGANIZATION = "organization"
+    PERSON = "person"
+
+
+class ResourceKind(StrEnum):
+    ORGANIZATION = "organization"
+    ACCOUNT = "account"
+    RECORD = "record"
+    FHIR_SERVER = "fhir_server"
+    PATIENT = "patient"
+
+
+class CauseKind(StrEnum):
+    """Why a grant is there."""
+
+    PARTNERSHIP = "partnership"
+    SHARE = "share"
+    INVITE = "invite"
+    OWNERSHIP = "ownership"
+    OPERATOR = "operator"
+
+
+_KINDS = ", ".join
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("grantee_kind", Text(collation="C"), nullable=False),
+    Column("grantee_id", Uuid, nullable=False),
+    Column("resource_kind", Text(collation="C"), nullable=False),
+    # The object type of a record, the resource type on a FHIR server; '' where the kind says it all.
+    Column("resource_type", Text(collation="C"), nullable=False, server_default=""),
+    # A UUID in its usual spelling, or an id of FHIR.
+    Column("resource_id", Text(collation="C"), nullable=False),
+    Column("fhir_server_id", Uuid),
+    Column("level", SmallInteger, nullable=False),
+    Column("is_owner", Boolean, nullable=False, server_default="false"),
+    Column("patient_id", Text(collation="C")),
+    Column("restrictions", JSONB, nullable=False, server_default="[]"),
+    Column("starts_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("ends_at", TIMESTAMP(timezone=True)),
+    Column("cause_kind", Text(collation="C"), nullable=False),
+    Column("cause_id", Uuid),
+    Column("made_under_id", ForeignKey("grants.id")),
+    Column("made_by_id", ForeignKey("accounts.id")),
+    CheckConstraint("grantee_kind IN ('account', 'team', 'organization', 'person')", name="grantee_kind"),
+    CheckConstraint(
+        "resource_kind IN ('organization', 'account', 'record', 'fhir_server', 'patient')",
+        name="resource_kind",
+    ),
+    CheckConstraint(
+        "cause_kind IN ('partnership', 'share', 'invite', 'ownership', 'operator')", name="cause_kind"
+    ),
+    CheckConstraint("level BETWEEN 1 AND 7", name="level"),
+    CheckConstraint("ends_at >= starts_at", name="ends_after_start"),
+    CheckConstraint("(cause_id IS NULL) = (cause_kind IN ('ownership', 'operator'))", name="cause_is_named"),
+    CheckConstraint(
+        "(resource_kind = 'patient') <= (fhir_server_id IS NOT NULL)", name="patient_is_on_a_server"
+    ),
+    CheckConstraint("NOT is_owner OR level = 7", name="owner_has_it_all"),
+)
+Index(
+    "grants_of_grantee_ix",
+    grants.c.grantee_id,
+    grants.c.resource_kind,
+    grants.c.resource_id,
+    grants.c.starts_at,
+)
+Index("grants_on_resource_ix", grants.c.resource_id, grants.c.resource_kind, grants.c.starts_at)
+Index("grants_of_cause_ix", grants.c.cause_id, postgresql_where=grants.c.ends_at.is_(None))
+Index("grants_made_under_ix", grants.c.made_under_id, postgresql_where=grants.c.made_under_id.is_not(None))
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A grant as it is kept. `ends_at` None: until something ends it."""
+
+    id: UUID
+    grantee_kind: GranteeKind
+    grantee_id: UUID
+    resource_kind: ResourceKind
+    resource_type: str
+    resource_id: str
+    fhir_server_id: UUID | None
+    level: Level
+    is_owner: bool
+    patient_id: str | None
+    restrictions: list[dict[str, Any]]
+    starts_at: datetime
+    ends_at: datetime | None
+    cause_kind: CauseKind
+    cause_id: UUID | None
+
+
+GRANT_COLUMNS = tuple(grants.c[name] for name in Grant.__struct_fields__)

@@ -1,0 +1,1 @@
+"""Memberships: which account acts for which organization, as what, from when until when."""

@@ -1,0 +1,1 @@
+"""Organizations: clinics, radiology groups, companies; the tenant of almost everything."""

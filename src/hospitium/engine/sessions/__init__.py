@@ -1,0 +1,1 @@
+"""Sessions: a sign-in, its refresh tokens, and its end."""

@@ -1,0 +1,124 @@
+"""Whose session: read on each request, so that an ending, of whatever kind, holds at once (ruling 2)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
+from hospitium.engine.actor import Actor, ActorKind, Role
+from hospitium.engine.memberships.record import memberships
+from hospitium.engine.organizations.record import OrganizationStatus, organizations
+from hospitium.engine.sessions.record import SESSION_COLUMNS, Session, refresh_tokens, sessions
+from hospitium.storage.statements import Query, pair, struct
+
+if TYPE_CHECKING:
+    from hospitium.engine.context import Context
+    from hospitium.storage.database import Transaction
+
+
+class _ActorRow(msgspec.Struct, frozen=True):
+    session_id: UUID
+    account_id: UUID
+    organization_id: UUID | None
+    organization_type: str | None
+    organization_status: OrganizationStatus | None
+    role: Role | None
+
+
+_is_open = (sessions.c.ended_at.is_(None)) & (sessions.c.expires_at > bindparam("now"))
+_ACTOR = Query(
+    select(
+        sessions.c.id.label("actor__session_id"),
+        sessions.c.account_id,
+        memberships.c.organization_id,
+        organizations.c.type.label("actor__organization_type"),
+        organizations.c.status.label("actor__organization_status"),
+        memberships.c.role,
+    )
+    .select_from(sessions)
+    .join(accounts, accounts.c.id == sessions.c.account_id)
+    .outerjoin(
+        memberships,
+        (memberships.c.account_id == sessions.c.account_id)
+        & (memberships.c.organization_id == sessions.c.organization_id)
+        & memberships.c.ends_at.is_(None),
+    )
+    .outerjoin(organizations, organizations.c.id == memberships.c.organization_id)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        _is_open,
+        accounts.c.status == AccountStatus.ACTIVE.value,
+    ),
+    struct(_ActorRow),
+)
+
+
+async def actor_of(tx: Transaction, session_id: UUID, now: datetime) -> Actor | None:
+    """Return who acts through a session, with role, membership and status as the rows say now; None if it is over."""
+    row = await _ACTOR.first(tx, session_id=session_id, now=now)
+    if row is None:
+        return None
+    return Actor(
+        ActorKind.ACCOUNT,
+        row.account_id,
+        row.session_id,
+        row.organization_id,
+        row.organization_type,
+        row.organization_status is OrganizationStatus.ACTIVE,
+        row.role,
+    )
+
+
+class RefreshToken(msgspec.Struct, frozen=True):
+    """What is kept of a refresh token."""
+
+    id: UUID
+    session_id: UUID
+    key_number: int
+    nonce: bytes
+    expires_at: datetime
+    used_at: datetime | None
+    successor_id: UUID | None
+
+
+REFRESH_COLUMNS = tuple(refresh_tokens.c[name] for name in RefreshToken.__struct_fields__)
+_TOKEN_BY_DIGEST = Query(
+    select(*REFRESH_COLUMNS).where(refresh_tokens.c.digest == bindparam("digest")), struct(RefreshToken)
+)
+_TOKEN_BY_ID = Query(
+    select(*REFRESH_COLUMNS).where(refresh_tokens.c.id == bindparam("token_id")), struct(RefreshToken)
+)
+_LOCK_OPEN = Query(
+    select(
+        *(column.label(f"session__{column.key}") for column in SESSION_COLUMNS),
+        *(column.label(f"account__{column.key}") for column in ACCOUNT_COLUMNS),
+    )
+    .join(accounts, accounts.c.id == sessions.c.account_id)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        _is_open,
+        accounts.c.status == AccountStatus.ACTIVE.value,
+    )
+    .with_for_update(of=sessions),
+    pair(struct(Session), struct(Account)),
+)
+
+
+async def token_by_digest(ctx: Context, digest: bytes) -> RefreshToken | None:
+    """Return the refresh token whose text has this SHA-256."""
+    return await _TOKEN_BY_DIGEST.first(ctx.tx, digest=digest)
+
+
+async def token_by_id(ctx: Context, token_id: UUID) -> RefreshToken | None:
+    """Return a refresh token; its text can be derived from it with the key."""
+    return await _TOKEN_BY_ID.first(ctx.tx, token_id=token_id)
+
+
+async def lock_open(ctx: Context, session_id: UUID) -> tuple[Session, Account] | None:
+    """Lock a session that is neither ended nor expired nor of a disabled account; return it with its account."""
+    return await _LOCK_OPEN.first(ctx.tx, session_id=session_id, now=ctx.now)

@@ -1,0 +1,133 @@
+"""What must always be true of the data (threats.md §3), as statements that find what is not.
+
+`hospitium verify` runs them on a live or restored database, and the tests call the same code: an invariant is said once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hospitium.engine.accounts.emails import canonical_email
+from hospitium.engine.errors import Invalid
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hospitium.engine.partnerships.rules import PartnershipRules
+    from hospitium.storage.database import Transaction
+
+
+class Invariant(NamedTuple):
+    """A sentence that must be true, and a statement whose rows are what breaks it (`found`: an id or a pair as text)."""
+
+    code: str
+    sentence: str
+    sql: str
+
+
+class Violation(NamedTuple):
+    """An invariant that doesn't hold, and up to ten rows that show it."""
+
+    code: str
+    sentence: str
+    found: list[str]
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant("D1", "Two organizations have at most one pending or approved partnership.", """
+        SELECT pair_low || ' ' || pair_high AS found FROM partnerships
+        WHERE status IN ('pending_approval', 'approved') GROUP BY pair_low, pair_high HAVING count(*) > 1"""),
+    Invariant("D2-active", "No organization has more active partnerships than the limit.", """
+        SELECT organization_id::text AS found FROM (
+            SELECT source_id AS organization_id FROM partnerships WHERE status = 'approved'
+            UNION ALL SELECT target_id FROM partnerships WHERE status = 'approved'
+        ) AS active GROUP BY organization_id HAVING count(*) > :active_limit"""),
+    Invariant("D2-pending", "No organization waits for more answers than the limit.", """
+        SELECT source_id::text AS found FROM partnerships
+        WHERE status = 'pending_approval' AND expires_at > :now GROUP BY source_id HAVING count(*) > :pending_limit"""),
+    Invariant("D3", "No organization is its own partner.", """
+        SELECT id::text AS found FROM partnerships WHERE source_id = target_id"""),
+    Invariant("D4-open", "An approved partnership has exactly two open grants, one each way, of level 2.", """
+        SELECT p.id::text AS found FROM partnerships AS p
+        LEFT JOIN grants AS g ON g.cause_id = p.id AND g.cause_kind = 'partnership' AND g.ends_at IS NULL
+        WHERE p.status = 'approved' GROUP BY p.id, p.source_id, p.target_id
+        HAVING count(*) FILTER (WHERE g.level = 2 AND g.grantee_kind = 'organization' AND g.resource_kind = 'organization'
+                                AND g.grantee_id = p.source_id AND g.resource_id = p.target_id::text) <> 1
+            OR count(*) FILTER (WHERE g.level = 2 AND g.grantee_kind = 'organization' AND g.resource_kind = 'organization'
+                                AND g.grantee_id = p.target_id AND g.resource_id = p.source_id::text) <> 1
+            OR count(g.id) <> 2"""),
+    Invariant("D4-closed", "No other partnership has an open grant, and no grant of a partnership lacks its partnership.", """
+        SELECT g.id::text AS found FROM grants AS g LEFT JOIN partnerships AS p ON p.id = g.cause_id
+        WHERE g.cause_kind = 'partnership' AND g.ends_at IS NULL AND p.status IS DISTINCT FROM 'approved'"""),
+    Invariant("D8", "What was answered was answered in time.", """
+        SELECT id::text AS found FROM partnerships
+        WHERE expires_at <= requested_at OR responded_at >= expires_at OR responded_at < requested_at"""),
+    Invariant("S5", "The events of a partnership, replayed, end in the row: same status, same version, none missing.", """
+        SELECT p.id::text AS found FROM partnerships AS p
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS moves, max((e.data->>'version')::integer) AS version,
+                   (array_agg(e.data->>'status' ORDER BY (e.data->>'version')::integer DESC))[1] AS status
+            FROM events AS e WHERE e.subject_id = p.id AND e.kind LIKE 'partnership.%'
+        ) AS replayed ON true
+        WHERE replayed.status IS DISTINCT FROM p.status OR replayed.version IS DISTINCT FROM p.version
+            OR replayed.moves <> p.version"""),
+    Invariant("S5-parties", "Both partners have every event of their partnership in their trail.", """
+        SELECT e.id::text AS found FROM events AS e JOIN partnerships AS p ON p.id = e.subject_id
+        WHERE e.kind LIKE 'partnership.%' AND (
+            NOT EXISTS (SELECT FROM event_parties AS x WHERE x.party_id = p.source_id AND x.event_id = e.id AND x.at = e.at)
+            OR NOT EXISTS (SELECT FROM event_parties AS x WHERE x.party_id = p.target_id AND x.event_id = e.id AND x.at = e.at)
+        )"""),
+    Invariant("T1", "The tallies are what counting the partnerships gives.", """
+        SELECT coalesce(kept.organization_id, counted.organization_id) || ' ' || coalesce(kept.status, counted.status) AS found
+        FROM (SELECT organization_id, side, status, count FROM partnership_tallies WHERE count <> 0) AS kept
+        FULL JOIN (
+            SELECT source_id AS organization_id, 'source' AS side, status, count(*) AS count FROM partnerships GROUP BY 1, 2, 3
+            UNION ALL
+            SELECT target_id, 'target', status, count(*) FROM partnerships GROUP BY 1, 2, 3
+        ) AS counted USING (organization_id, side, status)
+        WHERE kept.count IS DISTINCT FROM counted.count"""),
+    Invariant("A1", "No open session belongs to a disabled account that could still use it: its refresh tokens are dead.", """
+        SELECT s.id::text AS found FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
+        WHERE a.status = 'disabled' AND s.ended_at IS NULL AND s.expires_at > :now
+            AND s.started_at < (SELECT max(e.at) FROM events AS e WHERE e.subject_id = a.id AND e.kind = 'account.disabled')"""),
+    Invariant("A2", "An account has one open membership of an organization at most.", """
+        SELECT account_id || ' ' || organization_id AS found FROM memberships
+        WHERE ends_at IS NULL GROUP BY account_id, organization_id HAVING count(*) > 1"""),
+    Invariant("E1", "Every event names its deed's instant, and stands in the trail of whoever did it.", """
+        SELECT e.id::text AS found FROM events AS e
+        WHERE e.actor_account_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM event_parties AS x WHERE x.party_id = e.actor_account_id AND x.event_id = e.id AND x.at = e.at)"""),
+)  # fmt: skip
+
+
+async def verify(tx: Transaction, rules: PartnershipRules, now: datetime) -> list[Violation]:
+    """Return every invariant that doesn't hold, with up to ten rows that show it. Reads one snapshot, writes nothing."""
+    values = {":now": now, ":active_limit": rules.active_limit, ":pending_limit": rules.pending_limit}
+    violations = []
+    for invariant in INVARIANTS:
+        used = [name for name in values if name in invariant.sql]
+        sql = invariant.sql
+        for position, name in enumerate(used, start=1):
+            sql = sql.replace(name, f"${position}")
+        rows = await tx.fetch(sql + " LIMIT 10", *(values[name] for name in used))
+        if rows:
+            violations.append(Violation(invariant.code, invariant.sentence, [row["found"] for row in rows]))
+    strange = [
+        str(row["id"])
+        async for row in tx.cursor("SELECT id, email, email_key FROM accounts")
+        if _is_strange(row)
+    ]
+    if strange:
+        violations.append(
+            Violation(
+                "D12", "The address compared is the canonical form of the one written to.", strange[:10]
+            )
+        )
+    return violations
+
+
+def _is_strange(row: Any) -> bool:
+    try:
+        return canonical_email("email", row["email"]) != str(row["email_key"])
+    except Invalid:
+        return True

@@ -1,0 +1,1 @@
+"""PostgreSQL: where it runs, how it is reached, which shape it has, and the keys that stay outside it."""

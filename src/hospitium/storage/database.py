@@ -1,0 +1,109 @@
+"""The pool of connections, and the one place in the house that commits.
+
+A deed is whole or not at all: whoever writes does so inside `Database.transaction()`, and leaving it commits.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    Transaction: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+_UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DiskFullError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+_COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class DatabaseUnavailable(Exception):
+    """The database can't be reached, or broke off; nothing was acknowledged. Worth trying again."""
+
+
+class Collision(Exception):
+    """PostgreSQL ended this transaction for another's sake (deadlock, serialization). Nothing of it remains."""
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, *, size: int = 10, patience: float = 10.0) -> Database:
+        """Open a pool of at most `size` connections; `patience` is how many seconds one waits for a free one."""
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=min(2, size),
+                max_size=size,
+                init=_prepare,
+                reset=_nothing_to_reset,
+                command_timeout=60,
+                timeout=patience,
+                server_settings={"application_name": "hospitium", "timezone": "UTC"},
+            )
+        except _UNAVAILABLE as reason:
+            raise DatabaseUnavailable(str(reason)) from reason
+        database = cls(pool)
+        database._patience = patience
+        return database
+
+    _patience: float = 10.0
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Lend a connection inside a transaction (READ COMMITTED): commit on leaving, roll back on an exception.
+
+        Raises DatabaseUnavailable, Collision; what the body raises passes through.
+        """
+        try:
+            async with self._pool.acquire(timeout=self._patience) as connection, connection.transaction():
+                yield connection
+        except _COLLISIONS as reason:
+            raise Collision from reason
+        except _UNAVAILABLE as reason:
+            raise DatabaseUnavailable(type(reason).__name__) from reason
+
+    async def answers(self) -> bool:
+        """Whether the database answers a statement now."""
+        try:
+            async with self._pool.acquire(timeout=2) as connection:
+                return bool(await connection.fetchval("SELECT true", timeout=2))
+        except (*_UNAVAILABLE, asyncpg.PostgresError):
+            return False
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_to_json, decoder=msgspec.json.decode, format="text"
+    )
+
+
+async def _nothing_to_reset(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Spare a round trip on every release: no statement of ours leaves anything behind outside its transaction."""

@@ -1,0 +1,312 @@
+"""The cast: who is in every story, and how they stand. Nobody invents `user1`.
+
+northside   a referring practice:   ada (admin), ben (physician), mia (member, not staff)
+lakeside    a radiology group:      rui (admin)
+harbor      both kinds at once:     zoe (admin)
+newcomer    registered, pending:    nia (admin)
+closed      suspended:              cal (admin)
+and pat, who has an account and belongs nowhere
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import httpx
+import msgspec
+import uvicorn
+
+from hospitium import settings
+from hospitium.app import application, parts_of
+from hospitium.doors.passwords import hash_now
+from hospitium.doors.unit_of_work import perform_as
+from hospitium.engine import events
+from hospitium.engine.accounts import actions as accounts
+from hospitium.engine.accounts.actions import AccountForm
+from hospitium.engine.actor import OPERATOR, SYSTEM, Role
+from hospitium.engine.ids import new_id
+from hospitium.engine.memberships import actions as memberships
+from hospitium.engine.organizations import actions as organizations
+from hospitium.engine.organizations.actions import OrganizationForm
+from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType
+from hospitium.engine.permissions import Permission
+from hospitium.engine.secrets import Password, seed
+from hospitium.engine.sessions import actions as sessions
+from hospitium.engine.sessions.record import REFRESH_PURPOSE
+from hospitium.engine.verify import verify
+from hospitium.storage.database import Database
+from hospitium.storage.keyring import Keyring
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from hospitium.doors.surroundings import Surroundings
+    from hospitium.engine.context import Context
+
+PASSWORD = "correct horse battery"
+_HASH = hash_now(Password(PASSWORD))  # one slow hash for the whole cast
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+ORGANIZATIONS = {
+    "northside": (OrganizationType.REFERRING, OrganizationStatus.ACTIVE, "Northside Family Practice"),
+    "lakeside": (OrganizationType.RADIOLOGY, OrganizationStatus.ACTIVE, "Lakeside Imaging"),
+    "harbor": (OrganizationType.BOTH, OrganizationStatus.ACTIVE, "Harbor Medical Center"),
+    "newcomer": (OrganizationType.REFERRING, OrganizationStatus.PENDING, "Newcomer Pediatrics"),
+    "closed": (OrganizationType.RADIOLOGY, OrganizationStatus.SUSPENDED, "Closed Radiology"),
+}
+PEOPLE: dict[str, tuple[str | None, Role]] = {
+    "ada": ("northside", Role.ADMIN),
+    "ben": ("northside", Role.PHYSICIAN),
+    "mia": ("northside", Role.MEMBER),
+    "rui": ("lakeside", Role.ADMIN),
+    "zoe": ("harbor", Role.ADMIN),
+    "nia": ("newcomer", Role.ADMIN),
+    "cal": ("closed", Role.ADMIN),
+    "pat": (None, Role.MEMBER),
+}
+
+
+class MovableClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        # A microsecond a look, so that two deeds never carry the same instant.
+        self.now += timedelta(microseconds=1)
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class Caller:
+    """Somebody at the door: a person of the cast with a token, or a stranger without."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, token: str | None = None, organization: str | None = None
+    ) -> None:
+        self.http = http
+        self.token = token
+        self.organization = organization
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    async def get(self, path: str, **query: Any) -> httpx.Response:
+        return await self.http.get(path, params=query or None, headers=self.headers)
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """POST a value as JSON; None sends no body at all, but its content type, as the reference document does."""
+        content = None if body is None else msgspec.json.encode(body)
+        every = {
+            "Content-Type": "application/json",
+            **self.headers,
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
+        return await self.http.post(path, content=content, headers=every)
+
+    async def send(self, method: str, path: str, content: bytes = b"", **headers: str) -> httpx.Response:
+        """Send exactly these bytes."""
+        every = {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return await self.http.request(method, path, content=content, headers=every)
+
+    # -- the moves of a partnership, each returning what the door answers --
+
+    async def asks(self, target: UUID | str, message: str | None = None, **headers: str) -> httpx.Response:
+        body: dict[str, Any] = {"targetOrganizationId": str(target)}
+        if message is not None:
+            body["message"] = message
+        return await self.post("/api/connections/request", body, **headers)
+
+    async def does(self, verb: str, connection_id: UUID | str, body: Any = None) -> httpx.Response:
+        """approve, reject, cancel, resend, terminate, reestablish."""
+        return await self.post(f"/api/connections/{connection_id}/{verb}", body)
+
+    async def sees(self, connection_id: UUID | str) -> httpx.Response:
+        return await self.get(f"/api/connections/{connection_id}")
+
+
+class House:
+    """A running server, its database, and the cast."""
+
+    def __init__(
+        self,
+        base_url: str,
+        database: Database,
+        parts: Surroundings,
+        clock: MovableClock,
+        http: httpx.AsyncClient,
+    ) -> None:
+        self.base_url = base_url
+        self.database = database
+        self.parts = parts
+        self.clock = clock
+        self.http = http
+        self.stranger = Caller(http)
+        self.organizations: dict[str, UUID] = {}
+        self.accounts: dict[str, UUID] = {}
+        self.callers: dict[str, Caller] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """`house.ada` is a Caller with a session; `house.lakeside` is the id of an organization."""
+        if name in PEOPLE:
+            return self.callers[name]
+        if name in ORGANIZATIONS:
+            return self.organizations[name]
+        raise AttributeError(name)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, database_url: str, clock: MovableClock, keys: Path, environment: dict[str, str] | None = None
+    ) -> AsyncIterator[House]:
+        """Open a server on a free port with the cast in its (empty) database; `environment` holds settings by name."""
+        database = await Database.open(database_url, size=20, patience=30)
+        chosen = settings.read({"HOSPITIUM_DATA": str(keys.parent), **(environment or {})})
+        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        parts = parts_of(database, Keyring.load(keys, clock(), make=True), chosen, base_url, clock)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application(parts), lifespan="off", log_config=None, access_log=False, server_header=False
+            )
+        )
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        serving = asyncio.create_task(server._serve([listener]))
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+        try:
+            async with httpx.AsyncClient(base_url=base_url, timeout=60, limits=limits) as http:
+                house = cls(base_url, database, parts, clock, http)
+                await house._gather_the_cast()
+                while not server.started:
+                    await asyncio.sleep(0.005)
+                yield house
+        finally:
+            server.should_exit = True
+            await serving
+            listener.close()
+            parts.passwords.close()
+            await database.close()
+
+    async def operate(
+        self, deed: Callable[[Context], Awaitable[Any]], permission: Permission = Permission.IMPORT_WORLD
+    ) -> Any:
+        """Run a deed as the operator."""
+        return await perform_as(self.database, self.clock, OPERATOR, permission, deed)
+
+    async def sweep(self, deed: Callable[[Context], Awaitable[bool]]) -> None:
+        """Run a sweep until it finds nothing more."""
+        while await perform_as(self.database, self.clock, SYSTEM, Permission.SEE_HEALTH, deed):
+            pass
+
+    async def add_organization(
+        self,
+        code: str,
+        type_: OrganizationType = OrganizationType.REFERRING,
+        status: OrganizationStatus = OrganizationStatus.ACTIVE,
+        name: str | None = None,
+        **more: Any,
+    ) -> UUID:
+        """Add an organization to the world; return its id."""
+        form = OrganizationForm(name=name or code.title(), type=type_, **more)
+        made = await self.operate(lambda ctx: organizations.create(ctx, code, form, status))
+        self.organizations[code] = made.id
+        return made.id
+
+    async def add_person(self, name: str, organization: str | None, role: Role = Role.ADMIN) -> Caller:
+        """Add a person with a session, acting for an organization of this world; return the caller."""
+
+        async def make(ctx: Context) -> Any:
+            form = AccountForm(
+                email=f"{name}@{organization or 'mail'}.example",
+                first_name=name.title(),
+                last_name="Cast",
+                verified=True,
+            )
+            account = await accounts.create(ctx, form, _HASH)
+            if organization is not None:
+                await memberships.add(ctx, account.id, self.organizations[organization], role)
+            return account
+
+        account = await self.operate(make)
+        self.accounts[name] = account.id
+        token = await self._token_of(account.id, organization, role)
+        return Caller(self.http, token, organization)
+
+    async def _token_of(self, account_id: UUID, organization: str | None, role: Role) -> str:
+        """Start a session without the slow hash, and without asking whether the organization is active."""
+        session_id, now = new_id(self.clock()), self.clock()
+        refresh = seed(self.parts.link_key, REFRESH_PURPOSE, new_id(now))
+        async with self.database.transaction() as tx:
+            await tx.execute(
+                "INSERT INTO sessions (id, account_id, organization_id, started_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+                session_id, account_id, self.organizations[organization] if organization else None, now, now + timedelta(days=3650),
+            )  # fmt: skip
+            await tx.execute(
+                "INSERT INTO refresh_tokens (id, session_id, key_number, nonce, digest, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                refresh.row_id, session_id, refresh.key_number, refresh.nonce, refresh.digest, now, now + timedelta(days=7),
+            )  # fmt: skip
+        session = sessions.Session(
+            session_id, account_id, self.organizations[organization] if organization else None, now, now
+        )
+        account = accounts.Account(account_id, "", None, None, accounts.AccountStatus.ACTIVE, None, now)
+        # Good for ten years, so that stories may move the clock; what ends sessions has tests of its own.
+        return self.parts.access_tokens.mint(
+            sessions.SignedIn(session, account, None), role, now + timedelta(days=3650)
+        )
+
+    async def _gather_the_cast(self) -> None:
+        for code, (type_, status, name) in ORGANIZATIONS.items():
+            await self.add_organization(
+                code, type_, status, name, contact_email=f"desk@{code}.example", specialties=["imaging"]
+            )
+        for name, (organization, role) in PEOPLE.items():
+            self.callers[name] = await self.add_person(name, organization, role)
+
+    async def trail(self, party: UUID, *, since: int = 0) -> list[str]:
+        """Return the kinds of the events in a party's trail, in order, after the first `since`."""
+        async with self.database.transaction() as tx:
+            found = await events.TRAIL.all(tx, party_id=party)
+        return [event.kind.value for event in found][since:]
+
+    async def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Look into the database."""
+        async with self.database.transaction() as tx:
+            return list(await tx.fetch(sql, *values))
+
+    async def must_be_sound(self) -> None:
+        """Fail if anything that must be true of the data is not."""
+        async with self.database.transaction() as tx:
+            violations = await verify(tx, self.parts.rules, self.clock())
+        assert violations == []
+
+
+def data(response: httpx.Response, status: int = 200) -> Any:
+    """Return the `data` of an answer of the RadOrderPad surface, and insist on its status."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body["success"] is True
+    return body["data"]
+
+
+def refusal(response: httpx.Response, status: int, code: str) -> Any:
+    """Return the body of a refusal of the RadOrderPad surface, and insist on its status and code."""
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
+    assert response.json()["success"] is False
+    return response.json()
+
+
+async def connected(asker: Caller, target_id: UUID, answerer: Caller) -> str:
+    """Connect two organizations; return the connection's id."""
+    connection_id = data(await asker.asks(target_id), 201)["connectionId"]
+    data(await answerer.does("approve", connection_id))
+    return connection_id
