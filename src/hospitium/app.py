@@ -4,8 +4,9 @@ together; nothing else in the house does."""
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,7 +33,7 @@ from hospitium.storage.embedded import EmbeddedPostgres
 from hospitium.storage.keyring import KeyProblem, KeyPurpose, Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from litestar import Request, Response
@@ -110,12 +111,13 @@ class Composition:
         embedded = EmbeddedPostgres(
             self.settings.data, binaries=self.settings.pg_bin, run_as=self.settings.pg_user
         )
-        await asyncio.to_thread(embedded.start)
+        # Not in a thread: whoever is asked to stop meanwhile must not leave a server behind that nobody knows of.
+        embedded.start()
         try:
             await _make_database(embedded)
             yield embedded.url(DATABASE_NAME)
         finally:
-            await asyncio.to_thread(embedded.stop)
+            embedded.stop()
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
@@ -169,6 +171,16 @@ class Composition:
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 announce(address)
+
+            @contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                # Uvicorn's own way ends the process by the same signal again, before the database is stopped in order.
+                events = asyncio.get_running_loop()
+                for stop in (signal.SIGINT, signal.SIGTERM):
+                    events.add_signal_handler(stop, self.handle_exit, stop, None)
+                yield
+                for stop in (signal.SIGINT, signal.SIGTERM):
+                    events.remove_signal_handler(stop)
 
         logs.configure(self.settings.log_level)
         keyring = self.keyring()

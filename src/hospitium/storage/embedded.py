@@ -157,17 +157,18 @@ class EmbeddedPostgres:
     # -- directories ---------------------------------------------------------------------------------------------
 
     def _make_directories(self) -> None:
-        if not self.data.exists():
+        there = next(path for path in (self.data, *self.data.parents) if path.exists())
+        if self._user is not None and not _may_pass(there, self._user):
+            raise EmbeddedFailure(
+                f"the user {self._user.pw_name}, as whom PostgreSQL runs under root, can't enter {there}: "
+                "choose a HOSPITIUM_DATA whose directories others may pass through (such as /var/lib/hospitium), "
+                "or start Hospitium as a user of its own",
+            )
+        if there != self.data:
             self.data.mkdir(parents=True)
             # Under root the unprivileged user must pass through to reach its cluster; it can't list what is here.
-            self.data.chmod(0o711 if self._user else 0o700)
+            self.data.chmod(0o711 if self._user else PRIVATE)
         if self._user is not None:
-            if not _may_pass(self.data, self._user):
-                raise EmbeddedFailure(
-                    f"the user {self._user.pw_name}, as whom PostgreSQL runs under root, can't enter {self.data}: "
-                    "choose a HOSPITIUM_DATA whose directories others may pass through (such as /var/lib/hospitium), "
-                    "or start Hospitium as a user of its own",
-                )
             if not _may_pass(self._binaries, self._user):
                 self._binaries = self._copy_binaries()
         if not self._socket_directory.exists():

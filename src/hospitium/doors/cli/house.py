@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
@@ -47,8 +48,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run asynchronous work to its end."""
     import uvloop  # noqa: PLC0415  `--help` has no need of it
 
+    async def stoppable() -> T:
+        # Asked to stop, leave in order: what was started (a database, a directory of a demo) is put away first.
+        here = asyncio.current_task()
+        assert here is not None  # a coroutine runs in a task  # noqa: S101
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, here.cancel)
+        return await work
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(stoppable())
+        except asyncio.CancelledError:
+            raise click.Abort from None
 
 
 def print_json(value: Any) -> None:

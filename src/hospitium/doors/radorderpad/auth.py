@@ -68,7 +68,7 @@ async def login(request: Request[Any, Any, Any]) -> Response[bytes]:
     organization_id = (
         None if given.organization_id is None else body_id("organizationId", given.organization_id)
     )
-    verdict = await _compare(house, _address(given), given.password)
+    verdict = await _compare(request, _address(given), given.password)
     refresh = seed(house.link_key, REFRESH_PURPOSE, new_id(house.work.clock()))
     try:
         signed_in = await house.work.perform(
@@ -109,15 +109,17 @@ def _address(given: LoginBody) -> str:
     return given.email or given.username or ""
 
 
-async def _compare(house: Surroundings, address: str, password: str) -> PasswordVerdict:
+async def _compare(request: Request[Any, Any, Any], address: str, password: str) -> PasswordVerdict:
+    house = surroundings(request)
     if len(password) > LONGEST_PASSWORD:
         raise Invalid("password", f"must be at most {LONGEST_PASSWORD:,} characters long")
     try:
         email_key = canonical_email("email", address)
     except Invalid:
         email_key = ""  # no address at all is as wrong as an unknown one, and takes as long
-    async with house.database.transaction() as tx:
-        kept = await account_queries.kept_password(tx, email_key)
+    kept = await house.work.perform(
+        request, Permission.SIGN_IN, lambda ctx: account_queries.kept_password(ctx, email_key)
+    )
     return await house.passwords.compare(Password(password), kept)
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from hospitium.engine.context import Context
-    from hospitium.storage.database import Transaction
 
 _c = accounts.c
 _KEPT_PASSWORD = Query(
@@ -37,9 +36,9 @@ _IDS_BY_EMAIL = Query(
 )
 
 
-async def kept_password(tx: Transaction, email_key: str) -> tuple[UUID, HashedPassword] | None:
+async def kept_password(ctx: Context, email_key: str) -> tuple[UUID, HashedPassword] | None:
     """Return the account of an address and the hash its password must fit; for signing in, before anybody is known."""
-    found = await _KEPT_PASSWORD.first(tx, email_key=email_key)
+    found = await _KEPT_PASSWORD.first(ctx.tx, email_key=email_key)
     return None if found is None else (found[0], HashedPassword(found[1]))
 
 
