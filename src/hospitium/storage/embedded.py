@@ -168,9 +168,8 @@ class EmbeddedPostgres:
             self.data.mkdir(parents=True)
             # Under root the unprivileged user must pass through to reach its cluster; it can't list what is here.
             self.data.chmod(0o711 if self._user else PRIVATE)
-        if self._user is not None:
-            if not _may_pass(self._binaries, self._user):
-                self._binaries = self._copy_binaries()
+        if self._user is not None and not _may_pass(self._binaries, self._user):
+            self._binaries = self._copy_binaries()
         if not self._socket_directory.exists():
             self._socket_directory.mkdir(parents=True, mode=PRIVATE)
             self._give(self._socket_directory)

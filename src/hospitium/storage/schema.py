@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SCHEMA = "0001"
 """The newest migration; a test compares it with the migrations themselves."""
 
+OLDEST_SERVER = 150_000  # as PostgreSQL numbers its versions
 _MIGRATORS_LOCK = 0x48_4F_53_50  # one migrator at a time; the number is ours alone in our database
 
 
@@ -41,10 +42,16 @@ async def require_schema(database: Database) -> None:
 
 async def _found(database: Database) -> str | None:
     async with database.transaction() as tx:
+        _require_server(await tx.fetchval("SHOW server_version_num"))
         if not await tx.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
             return None
         version = await tx.fetchval("SELECT max(version_num) FROM alembic_version")
         return None if version is None else str(version)
+
+
+def _require_server(version_number: str) -> None:
+    if int(version_number) < OLDEST_SERVER:
+        raise WrongSchema(f"the PostgreSQL server is too old ({version_number}): 15 or newer is needed")
 
 
 async def migrate(url: str) -> tuple[str | None, str]:
@@ -65,6 +72,7 @@ async def migrate(url: str) -> tuple[str | None, str]:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
 
     def run(connection: Connection) -> tuple[str | None, str]:
+        _require_server(connection.execute(text("SHOW server_version_num")).scalar_one())
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATORS_LOCK})
         before = MigrationContext.configure(connection).get_current_revision()
         scripts = ScriptDirectory.from_config(config)
