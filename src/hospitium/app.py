@@ -69,7 +69,7 @@ def application(parts: Surroundings) -> Observed:
 
 def _answer_where_no_router_matched(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """Pick the door by the path, so that even its missing addresses speak its language."""
-    if request.scope["path"].startswith("/api/"):
+    if f"{request.scope['path']}/".startswith("/api/"):
         return radorderpad_errors.answer_exception(request, problem)
     return native_errors.answer_exception(request, problem)
 

@@ -9,7 +9,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -44,7 +44,9 @@ def _words(*allowed: str) -> Callable[[str], str]:
 
 def _number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        if not (
+            text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most
+        ):
             raise ValueError(f"a number from {least:,} to {most:,}")
         return int(text)
 
@@ -64,28 +66,46 @@ def _yes_or_no(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("a path below a home directory that there is") from None
     if not text:
         raise ValueError("a path")
-    return Path(text).expanduser().absolute()
+    return path.absolute()
 
 
 def _public_url(text: str) -> str:
-    parts = urlsplit(text)
+    parts = _split(text)
     if (
-        parts.scheme not in ("http", "https")
+        parts is None
+        or parts.scheme not in ("http", "https")
         or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or parts.username
+        or "?" in text
+        or "#" in text
+        or "@" in parts.netloc
+        or not text.isprintable()
+        or " " in text
     ):
         raise ValueError("an address such as https://hospitium.example, without user, query and fragment")
     return text.rstrip("/")
 
 
 def _database_url(text: str) -> Secret:
-    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("postgresql", "postgres"):
         raise ValueError("an address such as postgresql://user:password@host/database")
     return Secret(text)
+
+
+def _split(text: str) -> SplitResult | None:
+    """Take an address apart; None if it can't be. What urllib says of a wrong one holds the address, password and all."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -168,6 +188,8 @@ def _value(setting: Setting, environment: Mapping[str, str]) -> Any:
             raise WrongSetting(
                 f"{setting.name}_FILE names {named}, which can't be read: {reason.strerror}"
             ) from None
+        except UnicodeDecodeError:
+            raise WrongSetting(f"{setting.name}_FILE names {named}, which is not text in UTF-8") from None
     if text is None:
         text = setting.default
     if text is None:

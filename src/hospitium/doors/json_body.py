@@ -6,8 +6,10 @@ JSON, lone surrogates, NUL, and nesting deeper than anybody needs.
 
 from __future__ import annotations
 
+import enum
 import json
 import re
+import typing
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,10 +20,16 @@ T = TypeVar("T")
 
 LARGEST_BODY = 1_000_000  # bytes
 DEEPEST_NESTING = 64
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and content with a string that never ends: with backtracking, a body of escaped quotes costs its square.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _PLACE = re.compile(r" - at `\$\.?(.+)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
+_EXPECTED = re.compile(r"Expected `(.+)`, got `.+`")
+_KINDS = {
+    "str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
+    "object": "an object", "null": "null",
+}  # fmt: skip
 
 
 class WrongContentType(Exception):
@@ -36,14 +44,14 @@ def read(body: bytes, content_type: str | None, shape: type[T]) -> T:
     if not body:
         return convert({}, shape)
     kind, _, parameters = (content_type or "").partition(";")
-    if kind.strip().lower() != "application/json" or not _is_utf8(parameters):
+    if kind.strip(" \t").lower() != "application/json" or not _is_utf8(parameters):
         raise WrongContentType
     return convert(parse(body), shape)
 
 
 def parse(body: bytes) -> Any:
     """Parse JSON text strictly; Invalid otherwise."""
-    if body.count(b"[") + body.count(b"{") > DEEPEST_NESTING and _depth(body) > DEEPEST_NESTING:
+    if body.count(b"[") + body.count(b"{") > DEEPEST_NESTING and _is_too_deep(body):
         raise Invalid("body", f"must not be nested deeper than {DEEPEST_NESTING}")
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant)
@@ -60,7 +68,7 @@ def convert(value: Any, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as reason:
-        raise _named(str(reason)) from None
+        raise _named(str(reason), shape) from None
 
 
 def _is_utf8(parameters: str) -> bool:
@@ -71,15 +79,16 @@ def _is_utf8(parameters: str) -> bool:
     return True
 
 
-def _depth(body: bytes) -> int:
-    depth = deepest = 0
+def _is_too_deep(body: bytes) -> bool:
+    depth = 0
     for symbol in _STRINGS.sub(b"", body):
         if symbol in b"[{":
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > DEEPEST_NESTING:
+                return True
         elif symbol in b"]}":
             depth -= 1
-    return deepest
+    return False
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,7 +130,7 @@ def _is_whole(text: str) -> bool:
     return True
 
 
-def _named(reason: str) -> Invalid:
+def _named(reason: str, shape: type[Any]) -> Invalid:
     place = _PLACE.search(reason)
     path = place.group(1) if place else ""
     what = _PLACE.sub("", reason)
@@ -130,7 +139,28 @@ def _named(reason: str) -> Invalid:
         if found:
             name = _printable(found.group(1))
             return Invalid(f"{path}.{name}" if path else name, says)
-    return Invalid(_printable(path) or "body", what[0].lower() + what[1:].replace("`", "'"))
+    expected = _EXPECTED.fullmatch(what)
+    if expected:
+        says = "must be " + " or ".join(_KINDS.get(kind, kind) for kind in expected.group(1).split(" | "))
+    elif words := _words_of(shape, path):
+        says = f"must be one of {', '.join(words)}"
+    else:
+        says = "does not fit"
+    return Invalid(_printable(path) or "body", says)
+
+
+def _words_of(shape: type[Any], path: str) -> list[str]:
+    """Return the words that a member of a shape may be, if it is one of a closed list."""
+    if not issubclass(shape, msgspec.Struct):
+        return []
+    return [
+        str(word.value)
+        for field in msgspec.structs.fields(shape)
+        if field.encode_name == path
+        for kind in typing.get_args(field.type) or (field.type,)
+        if isinstance(kind, type) and issubclass(kind, enum.Enum)
+        for word in kind
+    ]
 
 
 def _printable(name: str) -> str:

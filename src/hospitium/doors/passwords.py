@@ -1,4 +1,4 @@
-"""The slow hash of passwords, a few at a time, outside any transaction (DESIGN §3.3).
+"""The slow hash of passwords, a few at a time, outside any transaction (ARCHITECTURE.md, "Transactions and locks").
 
 argon2id takes 19 MiB and a good part of a core, so a flood of sign-ins must queue here and not in memory: when the queue
 is full, the next one is refused before anything is hashed.

@@ -1,4 +1,4 @@
-"""One deed, one transaction, one commit, at the edge: used by all doors (DESIGN §3.3).
+"""One deed, one transaction, one commit, at the edge: used by all doors (ARCHITECTURE.md, "Transactions and locks").
 
 `perform` reads the clock once, finds out who asks, asks for the permission, runs the deed and commits by leaving the
 transaction. A refusal rolls the deed back, and is then kept as an event of its own: what was asked and refused is part

@@ -1,4 +1,4 @@
-"""Why something was refused: a kind and its data, never a status number (DESIGN §3.7).
+"""Why something was refused: a kind and its data, never a status number.
 
     Refusal
     ├── Invalid                  what was sent is wrong, in this field, for this reason

@@ -1,4 +1,4 @@
-"""The event is the audit and the outbox (DESIGN §3.6).
+"""The event is the audit and the outbox (docs/decisions/0004).
 
 One append-only table, written in the deed's own transaction: if the event can't be written, the deed didn't happen.
 Events hold ids, kinds, levels and times; never names, addresses, messages or search values. `event_parties` names the

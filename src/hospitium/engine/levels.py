@@ -1,4 +1,4 @@
-"""Access levels: one ladder for everything that can be granted (DESIGN §1)."""
+"""Access levels: one ladder for everything that can be granted (GLOSSARY.md)."""
 
 from enum import IntEnum
 

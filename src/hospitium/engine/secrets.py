@@ -1,4 +1,4 @@
-"""Secrets have types of their own that won't print themselves (DESIGN §3.8)."""
+"""Secrets have types of their own that won't print themselves (docs/decisions/0010)."""
 
 from __future__ import annotations
 

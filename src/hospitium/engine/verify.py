@@ -1,4 +1,4 @@
-"""What must always be true of the data (threats.md §3), as statements that find what is not.
+"""What must always be true of the data, as statements that find what is not.
 
 `hospitium verify` runs them on a live or restored database, and the tests call the same code: an invariant is said once.
 """

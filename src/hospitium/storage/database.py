@@ -30,7 +30,23 @@ _UNAVAILABLE = (
     OSError,
     TimeoutError,
 )
-_COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# At the start these are a wrong address, as a server that doesn't answer is; later they would be a mistake of ours.
+_CANT_ENTER = (
+    *_UNAVAILABLE,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+_COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+
+
+# A transaction that was forgotten, or waits behind one, must not hold others up for ever.
+_SESSION = {
+    "application_name": "hospitium",
+    "timezone": "UTC",
+    "lock_timeout": "20s",
+    "idle_in_transaction_session_timeout": "60s",
+}
 
 
 class DatabaseUnavailable(Exception):
@@ -59,9 +75,9 @@ class Database:
                 reset=_nothing_to_reset,
                 command_timeout=60,
                 timeout=patience,
-                server_settings={"application_name": "hospitium", "timezone": "UTC"},
+                server_settings=_SESSION,
             )
-        except _UNAVAILABLE as reason:
+        except _CANT_ENTER as reason:
             raise DatabaseUnavailable(str(reason)) from reason
         database = cls(pool)
         database._patience = patience
@@ -93,6 +109,14 @@ class Database:
                 return bool(await connection.fetchval("SELECT true", timeout=2))
         except (*_UNAVAILABLE, asyncpg.PostgresError):
             return False
+
+
+async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Open one connection beside any pool. Raises DatabaseUnavailable."""
+    try:
+        return await asyncpg.connect(url)
+    except _CANT_ENTER as reason:
+        raise DatabaseUnavailable(str(reason)) from reason
 
 
 def _to_json(value: Any) -> str:

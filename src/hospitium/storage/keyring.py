@@ -1,4 +1,4 @@
-"""Keys live outside the database, in a directory of their own (DESIGN §3.8): a ring for each purpose.
+"""Keys live outside the database, in a directory of their own (docs/decisions/0010): a ring for each purpose.
 
 The newest key of a purpose is used; older ones still verify, a retired one for 90 days. The database remembers the
 fingerprint of every key it has met, so that a lost or swapped key is found at the start, not when tokens fail.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hospitium.storage.database import Transaction
 
 RETIREMENT = timedelta(days=90)
+_SECRET_FORM = re.compile(r"[0-9a-f]{64}")
 
 
 class KeyPurpose(StrEnum):
@@ -66,6 +68,15 @@ class Keyring:
 
         Raises KeyProblem (none there and not to be made, unreadable, or readable by others).
         """
+        try:
+            return cls._load(directory, now, make=make)
+        except OSError as reason:
+            raise KeyProblem(
+                f"{reason.filename or directory}: {reason.strerror}: let this user read and write the directory of the keys"
+            ) from reason
+
+    @classmethod
+    def _load(cls, directory: Path, now: datetime, *, make: bool) -> Keyring:
         keys = [_read(path) for path in sorted(directory.glob("*.json"))] if directory.is_dir() else []
         for purpose in KeyPurpose:
             if any(key.purpose is purpose for key in keys):
@@ -128,11 +139,16 @@ def _read(path: Path) -> Key:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeyProblem(f"{path} can be read by others: chmod 600 {path}")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Key)
-    except msgspec.DecodeError as reason:
+        key = msgspec.json.decode(path.read_bytes(), type=Key)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        key = None
+    if key is None or not _SECRET_FORM.fullmatch(key.secret):
+        raise KeyProblem(f"{path} is not a key of Hospitium: bring it back from the backup of the keys")
+    if path.name != _path(path.parent, key).name:
         raise KeyProblem(
-            f"{path} is not a key of Hospitium: bring it back from the backup of the keys"
-        ) from reason
+            f"{path} holds the key {key.purpose}-{key.number}: give it that name, or take it away"
+        )
+    return key
 
 
 def _make(directory: Path, purpose: KeyPurpose, number: int, now: datetime) -> Key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
+from hospitium.storage.database import connect
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -57,7 +57,7 @@ def _require_server(version_number: str) -> None:
 async def migrate(url: str) -> tuple[str | None, str]:
     """Bring a database to this version's schema in one transaction; return the schema before and after.
 
-    Raises WrongSchema for a database that is newer than this version.
+    Raises WrongSchema for a database that is newer than this version, or where it may not be done; DatabaseUnavailable.
     """
     # Alembic is large, and a server that only checks the schema has no need of it.
     from alembic import command  # noqa: PLC0415
@@ -65,6 +65,7 @@ async def migrate(url: str) -> tuple[str | None, str]:
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
     from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
@@ -86,10 +87,14 @@ async def migrate(url: str) -> tuple[str | None, str]:
         return before, scripts.get_current_head() or SCHEMA
 
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+        "postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool
     )
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(run)
+    except DBAPIError as reason:
+        # Such as a user who may not make tables: the message names the table or schema, and holds no value.
+        why = str(reason.orig).rpartition(">: ")[2]
+        raise WrongSchema(f"the migration failed, and left nothing behind: {why}") from reason
     finally:
         await engine.dispose()

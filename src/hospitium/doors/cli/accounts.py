@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from hospitium.doors.cli.house import as_json, house, print_json, print_table, run
+from hospitium.doors.cli.house import as_json, house, print_fields, print_json, print_table, run
 from hospitium.doors.passwords import hash_now
 from hospitium.engine.accounts import actions, queries
 from hospitium.engine.accounts.actions import AccountForm
@@ -19,8 +19,11 @@ from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.permissions import Permission
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from hospitium.engine.accounts.record import Account
     from hospitium.engine.context import Context
+    from hospitium.engine.memberships.queries import Belonging
 
 PAGE = 500
 _role = click.option(
@@ -59,21 +62,10 @@ def list_(as_json: bool) -> None:
 def show(email: str, as_json: bool) -> None:
     """Show one account and what it is a member of."""
 
-    async def deed(ctx: Context) -> dict[str, Any]:
-        found = await queries.by_email(ctx, canonical_email("email", email))
-        return {
-            **msgspec.to_builtins(found),
-            "memberships": await membership_queries.of_account(ctx, found.id),
-        }
+    async def deed(ctx: Context) -> Account:
+        return await queries.by_email(ctx, canonical_email("email", email))
 
-    found = run(house().operate(Permission.KEEP_ACCOUNTS, deed))
-    if as_json:
-        print_json(found)
-        return
-    for name in ("email", "id", "status"):
-        click.echo(f"{name:8}{found[name]}")
-    for one in found["memberships"]:
-        click.echo(f"member  {one.code} as {one.role}")
+    _do(deed, as_json)
 
 
 @account.command()
@@ -107,7 +99,7 @@ def create(email: str, first_name: str | None, last_name: str | None, code: str 
             await memberships.add(ctx, made.id, organization.id, Role(role))
         return made
 
-    _print(run(house().operate(Permission.KEEP_ACCOUNTS, deed)), as_json)
+    _do(deed, as_json)
 
 
 @account.command()
@@ -115,7 +107,7 @@ def create(email: str, first_name: str | None, last_name: str | None, code: str 
 @as_json
 def disable(email: str, as_json: bool) -> None:
     """Disable an account: its sessions end at once."""
-    _print(run(house().operate(Permission.KEEP_ACCOUNTS, lambda ctx: actions.disable(ctx, email))), as_json)
+    _do(lambda ctx: actions.disable(ctx, email), as_json)
 
 
 @account.command()
@@ -123,7 +115,7 @@ def disable(email: str, as_json: bool) -> None:
 @as_json
 def enable(email: str, as_json: bool) -> None:
     """Enable a disabled account; it has to sign in again."""
-    _print(run(house().operate(Permission.KEEP_ACCOUNTS, lambda ctx: actions.enable(ctx, email))), as_json)
+    _do(lambda ctx: actions.enable(ctx, email), as_json)
 
 
 @account.command()
@@ -140,7 +132,7 @@ def join(email: str, code: str, role: str, as_json: bool) -> None:
         await memberships.add(ctx, found.id, organization.id, Role(role))
         return found
 
-    _print(run(house().operate(Permission.KEEP_ACCOUNTS, deed)), as_json)
+    _do(deed, as_json)
 
 
 @account.command()
@@ -156,16 +148,32 @@ def leave(email: str, code: str, as_json: bool) -> None:
         await memberships.end(ctx, found.id, organization.id)
         return found
 
-    _print(run(house().operate(Permission.KEEP_ACCOUNTS, deed)), as_json)
+    _do(deed, as_json)
 
 
 def _name(found: Account) -> str:
     return " ".join(part for part in (found.first_name, found.last_name) if part)
 
 
-def _print(found: Account, as_json: bool) -> None:
+def _do(deed: Callable[[Context], Awaitable[Account]], as_json: bool) -> None:
+    """Run a deed as the operator, and print the account as it is afterwards."""
+
+    async def deed_and_look(ctx: Context) -> tuple[Account, list[Belonging]]:
+        found = await deed(ctx)
+        return found, await membership_queries.of_account(ctx, found.id)
+
+    found, belongings = run(house().operate(Permission.KEEP_ACCOUNTS, deed_and_look))
     if as_json:
-        print_json(found)
+        print_json({**msgspec.structs.asdict(found), "memberships": belongings})
         return
-    for name in ("email", "id", "status"):
-        click.echo(f"{name:8}{getattr(found, name)}")
+    print_fields(
+        {
+            "email": found.email,
+            "name": _name(found),
+            "status": found.status,
+            "id": found.id,
+            "verified at": found.verified_at,
+            "created at": found.created_at,
+            "member of": [f"{one.code} as {one.role}" for one in belongings],
+        }
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from datetime import datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
@@ -72,6 +74,19 @@ def print_table(heads: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(line[i]) for line in [heads, *rows]) for i in range(len(heads))]
     for line in [heads, *rows]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_fields(fields: dict[str, Any]) -> None:
+    """Print what is said of one thing, a line each, for a person; what isn't said is left out."""
+    said = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [], "")}
+    width = max(map(len, said), default=0)
+    for name, value in said.items():
+        for first, line in zip(
+            (name, *repeat("")), value if isinstance(value, list) else [value], strict=False
+        ):
+            click.echo(
+                f"{first:{width}}  {f'{line:%Y-%m-%d %H:%M} UTC' if isinstance(line, datetime) else line}"
+            )
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")

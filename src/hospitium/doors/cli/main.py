@@ -14,6 +14,7 @@ import click
 from hospitium import __version__
 from hospitium.doors.cli import accounts, demo_world, keys, organizations, world
 from hospitium.doors.cli.house import as_json, house, print_json, run
+from hospitium.engine.errors import Invalid
 from hospitium.engine.permissions import Permission
 from hospitium.engine.verify import verify as find_violations
 
@@ -78,7 +79,11 @@ def load(files: tuple[Path, ...], as_json: bool) -> None:
     async def all_of_them(house: House) -> None:
         async with house.database_url():  # kept open, so that the embedded database starts once
             for file in files:
-                print_loaded(await load_world(house, world.read(file)), as_json)
+                try:
+                    counts = await load_world(house, world.read(file))
+                except Invalid as refusal:
+                    raise Invalid(f"{file}: {refusal.field}", refusal.reason) from None
+                print_loaded(counts, as_json)
 
     run(all_of_them(house()))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from hospitium.doors.cli.house import as_json, house, print_json, print_table, run
+from hospitium.doors.cli.house import as_json, house, print_fields, print_json, print_table, run
 from hospitium.engine.organizations import actions, queries
 from hospitium.engine.organizations.actions import OrganizationForm
 from hospitium.engine.organizations.record import OrganizationProfile, OrganizationStatus, OrganizationType
@@ -95,5 +96,6 @@ def _print(organization: OrganizationProfile, as_json: bool) -> None:
     if as_json:
         print_json(organization)
         return
-    for name in ("code", "id", "name", "type", "status"):
-        click.echo(f"{name:8}{getattr(organization, name)}")
+    found = msgspec.structs.asdict(organization)
+    first = {name: found.pop(name) for name in ("code", "name", "type", "status")}
+    print_fields({**first, **{name: value for name, value in found.items() if name != "version"}})

@@ -1,4 +1,4 @@
-"""World files (DESIGN §5): a whole world in JSON or YAML, for demos, tests, moves from elsewhere and configuration as code.
+"""World files (docs/world-files.md): a whole world in JSON or YAML, for demos, tests, moves from elsewhere and configuration as code.
 
 Loading creates what is missing and leaves what is there, by natural key (code, address, pair), in one transaction: a bad
 entry refuses the whole file and names its path, such as `accounts[3].email`.
@@ -6,9 +6,10 @@ entry refuses the whole file and names its path, such as `accounts[3].email`.
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.passwords import checked_password
 from hospitium.engine.actor import Role
-from hospitium.engine.errors import Invalid, Refusal
+from hospitium.engine.errors import Invalid, NameTaken, Refusal
 from hospitium.engine.ids import parse_id, to_object_id
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
 from hospitium.engine.organizations import actions as organizations, queries as organization_queries
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from hospitium.engine.secrets import HashedPassword
 
 LARGEST_FILE = 200_000_000  # bytes
+WHOLE = "the file"
 NOT_YET = ("teams", "objectTypes", "records", "fhirServers", "persons", "invites", "clientKeys")
 
 
@@ -112,14 +114,17 @@ class Loaded(msgspec.Struct):
 
 
 def read(path: Path) -> World:
-    """Read a world file; Invalid names what is wrong in it."""
+    """Read a world file; Invalid names what is wrong in it (`the file`, if it is the whole)."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise Invalid(str(path), f"is larger than {LARGEST_FILE:,} bytes")
+            raise Invalid(WHOLE, f"is larger than {LARGEST_FILE:,} bytes")
         text = path.read_bytes()
     except OSError as reason:
-        raise Invalid(str(path), f"can't be read: {reason.strerror}") from None
-    return world_of(parse(text) if path.suffix == ".json" else _parse_yaml(text, path))
+        raise Invalid(WHOLE, f"can't be read: {reason.strerror}") from None
+    try:
+        return world_of(parse(text) if path.suffix.lower() == ".json" else _parse_yaml(text))
+    except Invalid as refusal:
+        raise Invalid(WHOLE if refusal.field == "body" else refusal.field, refusal.reason) from None
 
 
 def world_of(value: Any) -> World:
@@ -128,7 +133,7 @@ def world_of(value: Any) -> World:
         for section in NOT_YET:
             if section in value:
                 raise Invalid(section, "this version can't hold this section yet")
-    return convert(value or {}, World)
+    return convert({} if value is None else value, World)
 
 
 async def load(
@@ -175,11 +180,16 @@ async def _load_organizations(ctx: Context, world: World) -> Loaded:
     present = await organization_queries.ids_by_code(
         ctx, [entry.code.strip().lower() for entry in world.organizations]
     )
+    seen: set[str] = set()
     for index, entry in enumerate(world.organizations):
-        if entry.code.strip().lower() in present:
-            counted.present += 1
-            continue
+        code = entry.code.strip().lower()
         with _at(f"organizations[{index}]"):
+            if code in seen:
+                raise Invalid("code", "stands in this file twice")
+            seen.add(code)
+            if code in present:
+                counted.present += 1
+                continue
             form = OrganizationForm(
                 **{name: getattr(entry, name) for name in OrganizationForm.__struct_fields__}
             )
@@ -232,11 +242,15 @@ async def _load_partnerships(ctx: Context, world: World, rules: PartnershipRules
         if code
     }
     ids = await organization_queries.ids_by_code(ctx, sorted(codes))
+    seen: set[frozenset[UUID]] = set()
     for index, entry in enumerate(world.partnerships):
         with _at(f"partnerships[{index}]"):
             source, target = _known(ids, "source", entry.source), _known(ids, "target", entry.target)
             if source == target:
                 raise Invalid("target", "must be another organization than the source")
+            if frozenset((source, target)) in seen:
+                raise Invalid("target", "stands in this file with this source twice, one way or the other")
+            seen.add(frozenset((source, target)))
             terminated_by = (
                 None if entry.terminated_by is None else _known(ids, "terminatedBy", entry.terminated_by)
             )
@@ -273,6 +287,8 @@ def _at(path: str) -> Iterator[None]:
         yield
     except Invalid as refusal:
         raise Invalid(f"{path}.{refusal.field}", refusal.reason) from None
+    except NameTaken as refusal:
+        raise Invalid(f"{path}.{refusal.field}", "is taken") from None
     except Refusal as refusal:
         raise Invalid(path, refusal.message) from None
 
@@ -297,11 +313,21 @@ def _known(ids: dict[str, UUID], field: str, code: str) -> UUID:
 def _utc(field: str, given: datetime | None) -> datetime | None:
     if given is not None and given.tzinfo is None:
         raise Invalid(field, "must say its offset from UTC, such as 2026-01-31T09:00:00Z")
-    return given
+    try:
+        return None if given is None else given.astimezone(UTC)
+    except OverflowError:
+        raise Invalid(field, "is out of range") from None
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without duplicate members, and with dates as the text they are written as."""
+    """YAML that says no more than JSON can: no duplicate members, no aliases, and dates as the text they are written as."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # An alias may hold itself, or stand for thousands of others.
+        if self.check_event(yaml.AliasEvent):
+            mark = self.get_event().start_mark  # type: ignore[no-untyped-call]
+            raise Invalid(WHOLE, f"has an alias, which worlds don't take{_line(mark)}")
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -309,7 +335,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     for name_node, value_node in node.value:
         name = loader.construct_object(name_node, deep=True)
         if name in members:
-            raise Invalid(str(name), f"is given twice (line {name_node.start_mark.line + 1})")
+            raise Invalid(WHOLE, f"says {ascii(name)[:80]} twice{_line(name_node.start_mark)}")
         members[name] = loader.construct_object(value_node, deep=True)
     return members
 
@@ -322,12 +348,21 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 _StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
 
 
-def _parse_yaml(text: bytes, path: Path) -> Any:
+def _parse_yaml(text: bytes) -> Any:
     try:
-        return yaml.load(text.decode(), Loader=_StrictLoader)  # noqa: S506  a SafeLoader, only stricter
+        value = yaml.load(text.decode(), Loader=_StrictLoader)  # noqa: S506  a SafeLoader, only stricter
+        # The same strictness for both: what JSON can't say, and what we refuse in it, is no world.
+        return parse(json.dumps(value).encode())
     except UnicodeDecodeError:
-        raise Invalid(str(path), "is not UTF-8") from None
+        raise Invalid(WHOLE, "is not UTF-8") from None
     except yaml.YAMLError as reason:
-        mark = getattr(reason, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise Invalid(str(path), f"is not YAML{where}") from None
+        raise Invalid(WHOLE, f"is not YAML{_line(getattr(reason, 'problem_mark', None))}") from None
+    except RecursionError:
+        raise Invalid(WHOLE, "is nested too deeply") from None
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError):
+        # What PyYAML says of a value that doesn't fit its own tag, such as `!!int many`.
+        raise Invalid(WHOLE, "holds a value that is none") from None
+
+
+def _line(mark: Any) -> str:
+    return "" if mark is None else f" (line {mark.line + 1})"

@@ -1,4 +1,4 @@
-"""Signing in, renewing and signing out (radorderpad.md §1.1)."""
+"""Signing in, renewing and signing out (docs/dialects/radorderpad.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections, which the rest of the house calls partnerships (radorderpad.md §1.3, §1.4)."""
+"""Connections, which the rest of the house calls partnerships (docs/dialects/radorderpad.md)."""
 
 from __future__ import annotations
 

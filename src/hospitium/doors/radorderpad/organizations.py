@@ -1,4 +1,4 @@
-"""Searching for organizations, and reading the profile of one (radorderpad.md §1.3, §1.4)."""
+"""Searching for organizations, and reading the profile of one (docs/dialects/radorderpad.md)."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def body_id(field: str, text: str) -> UUID:
 
 
 class OrganizationBasic(Wire):
-    """The nine basic fields (radorderpad.md §1.2)."""
+    """The nine basic fields (docs/dialects/radorderpad.md)."""
 
     id: UUID
     name: str

@@ -1,4 +1,4 @@
-"""May X do Y to R now, and why (not)? A pure function over one snapshot of rows (DESIGN §3.5).
+"""May X do Y to R now, and why (not)? A pure function over one snapshot of rows (docs/decisions/0006).
 
 The snapshot holds every grant that could matter: given to the subject itself, or to something the subject stands in
 (an organization whose staff it is), on the resource asked about. Whether each one counts, and for how much, is

@@ -24,7 +24,7 @@ accounts = Table(
     Column("id", Uuid, primary_key=True),
     Column("email", Text, nullable=False),
     Column("email_key", Text(collation="C"), nullable=False),
-    # Never null: an account is made by whoever chose its password, and an invite makes none (threats.md A-04).
+    # Never null: an account is made by whoever chose its password, and an invite makes none.
     Column("password_hash", Text, nullable=False),
     Column("first_name", Text),
     Column("last_name", Text),

@@ -51,7 +51,8 @@ _END_CAUSED_BY = Query(
         grants.c.cause_kind == bindparam("of_kind"),
         grants.c.ends_at.is_(None),
     )
-    .values(ends_at=bindparam("now"))
+    # Never before it began, though this deed's instant may be older: clocks differ, and locks are waited for.
+    .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), grants.c.starts_at))
     .returning(grants.c.id),
     scalar("id"),
 )

@@ -1,7 +1,7 @@
 """What is always true of a grant: *grantee may do up to level L on resource R, from S until T, because of C*.
 
 A grant is an interval and never changed in place: another level ends one row and begins another. So "as of then" is
-the same question with another `now` (DESIGN §3.5).
+the same question with another `now` (docs/decisions/0006).
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import asyncpg
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, func, update
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine import events
 from hospitium.engine.errors import NotFound, WrongState
@@ -30,7 +31,8 @@ _END = Query(
         memberships.c.organization_id == bindparam("of_organization"),
         memberships.c.ends_at.is_(None),
     )
-    .values(ends_at=bindparam("now"))
+    # Never before it began, though the operator's clock may be behind the server's.
+    .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), memberships.c.starts_at))
     .returning(*MEMBERSHIP_COLUMNS),
     struct(Membership),
 )

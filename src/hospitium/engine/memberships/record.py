@@ -1,4 +1,4 @@
-"""What is always true of a membership: an interval, never changed in place (DESIGN §3.5)."""
+"""What is always true of a membership: an interval, never changed in place (docs/decisions/0006)."""
 
 from __future__ import annotations
 

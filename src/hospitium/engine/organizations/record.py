@@ -95,7 +95,7 @@ Index(
 
 
 class OrganizationCard(msgspec.Struct, frozen=True):
-    """The nine basic fields every partner and searcher sees (radorderpad.md §1.2)."""
+    """The nine basic fields every partner and searcher sees (docs/dialects/radorderpad.md)."""
 
     id: UUID
     name: str

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from hospitium.engine import events
@@ -14,6 +15,7 @@ from hospitium.engine.errors import (
     ActiveLimitReached,
     AlreadyConnected,
     Invalid,
+    NameTaken,
     NotFound,
     OrganizationInactive,
     PartnerInactive,
@@ -115,7 +117,7 @@ async def approve(
 
     moved = await _move(ctx, "approve", partnership_id, response_message=response_message)
     granted = await grants.start_for_partnership(ctx, moved)
-    await _tell(ctx, EventKind.PARTNERSHIP_APPROVED, moved, was=locked.partnership.status, grants=granted)
+    await _tell(ctx, EventKind.PARTNERSHIP_APPROVED, moved, was=_left("approve"), grants=granted)
     return locked.view(moved)
 
 
@@ -130,7 +132,7 @@ async def reject(ctx: Context, partnership_id: UUID, response_message: str | Non
     _permit(ctx, locked, "reject")
 
     moved = await _move(ctx, "reject", partnership_id, response_message=response_message)
-    await _tell(ctx, EventKind.PARTNERSHIP_REJECTED, moved, was=locked.partnership.status)
+    await _tell(ctx, EventKind.PARTNERSHIP_REJECTED, moved, was=_left("reject"))
     return locked.view(moved)
 
 
@@ -141,7 +143,7 @@ async def cancel(ctx: Context, partnership_id: UUID) -> PartnershipView:
     _permit(ctx, locked, "cancel")
 
     moved = await _move(ctx, "cancel", partnership_id)
-    await _tell(ctx, EventKind.PARTNERSHIP_CANCELED, moved, was=locked.partnership.status)
+    await _tell(ctx, EventKind.PARTNERSHIP_CANCELED, moved, was=_left("cancel"))
     return locked.view(moved)
 
 
@@ -156,7 +158,7 @@ async def resend(
     require(ctx.actor, Permission.RESEND_PARTNERSHIP)
     locked = await queries.find_and_lock(ctx, partnership_id)
     moved = await _ask_again(ctx, "resend", locked, message, rules)
-    await _tell(ctx, EventKind.PARTNERSHIP_RESENT, moved, was=locked.partnership.status)
+    await _tell(ctx, EventKind.PARTNERSHIP_RESENT, moved, was=_left("resend"))
     return locked.view(moved)
 
 
@@ -170,7 +172,7 @@ async def reestablish(
     require(ctx.actor, Permission.REESTABLISH_PARTNERSHIP)
     locked = await queries.find_and_lock(ctx, partnership_id)
     moved = await _ask_again(ctx, "reestablish", locked, message, rules)
-    await _tell(ctx, EventKind.PARTNERSHIP_REESTABLISHED, moved, was=locked.partnership.status)
+    await _tell(ctx, EventKind.PARTNERSHIP_REESTABLISHED, moved, was=_left("reestablish"))
     return locked.view(moved)
 
 
@@ -206,7 +208,7 @@ async def terminate(ctx: Context, partnership_id: UUID, ending: Ending) -> Partn
 
     moved = await _move(ctx, "terminate", partnership_id, reason=reason)
     ended = await grants.end_caused_by(ctx, CauseKind.PARTNERSHIP, partnership_id)
-    await _tell(ctx, EventKind.PARTNERSHIP_TERMINATED, moved, was=locked.partnership.status, grants=ended)
+    await _tell(ctx, EventKind.PARTNERSHIP_TERMINATED, moved, was=_left("terminate"), grants=ended)
     return locked.view(moved)
 
 
@@ -254,6 +256,12 @@ async def _move(ctx: Context, verb: str, partnership_id: UUID, **values: object)
         _require_open(verb, await queries.find(ctx, partnership_id))
         raise WrongState(_CLOSED[verb])
     return moved
+
+
+def _left(verb: str) -> Status:
+    """Return the status a move leaves. Not the one that was read before the locks: another move may have come between."""
+    (left,) = MOVES[verb].sources
+    return Status(left)
 
 
 def _require_open(verb: str, partnership: Partnership) -> None:
@@ -348,7 +356,7 @@ async def _expire_first(ctx: Context, facts: Facts) -> None:
 async def _expire(ctx: Context, partnership_id: UUID) -> None:
     expired = await LIFECYCLE.move(ctx, "expire", partnership_id)
     if expired is not None:
-        await _tell(ctx, EventKind.PARTNERSHIP_EXPIRED, expired, was=Status.PENDING_APPROVAL)
+        await _tell(ctx, EventKind.PARTNERSHIP_EXPIRED, expired, was=_left("expire"))
 
 
 async def _require_transfer_target(ctx: Context, partnership_id: UUID, transfer_to: UUID | None) -> None:
@@ -412,13 +420,16 @@ _IMPORT = Query(
 async def import_one(ctx: Context, given: ImportedPartnership, rules: PartnershipRules) -> Partnership | None:
     """Write down a partnership from elsewhere, with the grants it has; None if the pair has one already. For the operator.
 
-    The limits hold here too. Raises Invalid, ActiveLimitReached, PendingLimitReached.
+    The limits hold here too. Raises Invalid, NameTaken (the given id), ActiveLimitReached, PendingLimitReached.
     """
     require(ctx.actor, Permission.IMPORT_WORLD)
     await organization_queries.lock(ctx, given.source_id, given.target_id)
     if await queries.pair_has_any(ctx, given.source_id, given.target_id):
         return None
-    made = await _IMPORT.first(ctx.tx, now=ctx.now, **_imported_columns(ctx, given, rules))
+    try:
+        made = await _IMPORT.first(ctx.tx, now=ctx.now, **_imported_columns(ctx, given, rules))
+    except asyncpg.UniqueViolationError:
+        raise NameTaken("id") from None
     assert made is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
     for organization_id in (given.source_id, given.target_id):
         facts = await queries.facts(ctx, organization_id, made.other_side(organization_id))
@@ -452,6 +463,8 @@ def _imported_columns(ctx: Context, given: ImportedPartnership, rules: Partnersh
     latest = max(requested_at, responded_at or requested_at, given.ended_at or requested_at)
     if latest > ctx.now:
         raise Invalid("requestedAt", "must not be in the future")
+    if given.ended_at is not None and given.ended_at < (responded_at or requested_at):
+        raise Invalid("endedAt", "must not be before the request and its answer")
     if responded_at is not None and not requested_at <= responded_at < requested_at + life:
         raise Invalid("respondedAt", "must be after the request, and before it expires")
     return {

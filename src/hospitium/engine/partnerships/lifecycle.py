@@ -1,4 +1,4 @@
-"""In which order (radorderpad.md §1.6). The picture is drawn from the table below, and a test compares them.
+"""In which order (docs/dialects/radorderpad.md). The picture is drawn from the table below, and a test compares them.
 
 (none) ──request──▶ pending_approval
 pending_approval ──approve (target)──▶ approved
@@ -65,7 +65,9 @@ COLUMNS: tuple[Any, ...] = tuple(
 )
 
 _PENDING = frozenset({Status.PENDING_APPROVAL})
-_ANSWER = {"responded_at": _NOW, "response_message": bindparam("response_message", type_=Text)}
+# Two servers' clocks differ, and whoever waited for a lock brings an older instant: no answer comes before its request.
+_ANSWERED: ColumnElement[Any] = func.greatest(_NOW, _c.requested_at)
+_ANSWER = {"responded_at": _ANSWERED, "response_message": bindparam("response_message", type_=Text)}
 _ASK_AGAIN = {
     "requested_at": _NOW,
     "expires_at": bindparam("expires_at", type_=TIMESTAMP(timezone=True)),
@@ -82,7 +84,7 @@ def _exempted(column: str) -> ColumnElement[Any]:
 
 MOVES = {
     "approve": Move(_PENDING, Status.APPROVED, Party.TARGET, _ANSWER | {"rejected_at": null()}, IN_TIME & (_c.target_id == _ME)),
-    "reject": Move(_PENDING, Status.REJECTED, Party.TARGET, _ANSWER | {"rejected_at": _NOW}, IN_TIME & (_c.target_id == _ME)),
+    "reject": Move(_PENDING, Status.REJECTED, Party.TARGET, _ANSWER | {"rejected_at": _ANSWERED}, IN_TIME & (_c.target_id == _ME)),
     "cancel": Move(_PENDING, Status.CANCELED, Party.SOURCE, {"canceled_at": _NOW}, IN_TIME & (_c.source_id == _ME)),
     "expire": Move(_PENDING, Status.EXPIRED, Party.CLOCK, {}, OVERDUE),
     "resend": Move(
@@ -98,10 +100,11 @@ MOVES = {
     "reestablish": Move(
         frozenset({Status.TERMINATED}), Status.PENDING_APPROVAL, Party.EITHER,
         # Who asks is the source from here on. The rejections remembered were of the old direction, and an approval
-        # has come since.
+        # has come since; an exemption is remembered only for who used it.
         _ASK_AGAIN | {
             "source_id": _ME,
             "target_id": case((_c.source_id == _ME, _c.target_id), else_=_c.source_id),
+            "resend_exempted_at": case((_c.source_id == _ME, _c.resend_exempted_at), else_=null()),
             "reestablish_exempted_at": _exempted("reestablish_exempted_at"),
         },
         (_c.source_id == _ME) | (_c.target_id == _ME),

@@ -158,7 +158,7 @@ class PartnershipDetail(msgspec.Struct, frozen=True):
 
 
 class Standing(StrEnum):
-    """How two organizations stand, seen from one of them (radorderpad.md §1.3 `connectionStatus`)."""
+    """How two organizations stand, seen from one of them (docs/dialects/radorderpad.md `connectionStatus`)."""
 
     NOT_CONNECTED = "not_connected"
     PENDING_OUTGOING = "pending_outgoing"

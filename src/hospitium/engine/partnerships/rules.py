@@ -1,4 +1,4 @@
-"""The numbers of radorderpad.md §1.5; all of them are settings (ruling 9)."""
+"""The numbers of docs/dialects/radorderpad.md; all of them are settings (ruling 9)."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_of_session_ix ON refresh_tokens (session_id);
 """
 
-# The audit can't be rewritten, not even by a mistake of ours (DESIGN §3.6). What still can (a superuser who removes the
+# The audit can't be rewritten, not even by a mistake of ours (docs/decisions/0004). What still can (a superuser who removes the
 # triggers) is what the seals are for.
 NEVER_CHANGED = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -258,7 +258,7 @@ BEGIN
 END $$
 """
 
-# A grant or a membership is an interval: it may be ended, once, and nothing else of it ever changes (DESIGN §3.5).
+# A grant or a membership is an interval: it may be ended, once, and nothing else of it ever changes (docs/decisions/0006).
 ONLY_ENDED = """
 CREATE FUNCTION refuse_all_but_ending() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,333 @@
+"""The pages of docs/reference, each a function of the code it describes. `make docs` writes them; a test holds them fresh."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+)
+from structlog.testing import capture_logs
+
+from hospitium import __main__ as main, settings
+from hospitium.doors.cli.main import VIOLATED, cli
+from hospitium.doors.json_body import WrongContentType
+from hospitium.doors.native import errors as native_errors, routes as native
+from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
+from hospitium.engine import errors
+from hospitium.engine.events import EventKind
+from hospitium.engine.organizations.lifecycle import MOVES as ORGANIZATION_MOVES
+from hospitium.engine.partnerships.lifecycle import MOVES as PARTNERSHIP_MOVES
+from hospitium.engine.permissions import RULES
+
+sys.path.append(str(Path(__file__).parents[1]))  # run as a script, too, this file is `house.generated`
+from house.tree import ROOT, members_named, modules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hospitium.doors.routing import Route
+    from hospitium.engine.lifecycle import Move
+
+DIRECTORY = ROOT / "docs" / "reference"
+SURFACES: Mapping[str, tuple[tuple[Route, ...], str]] = {
+    "RadOrderPad": (radorderpad.ROUTES, "/api"),
+    "own": (native.ROUTES, ""),
+}
+
+WHEN = {
+    EventKind.REFUSED: "Somebody known was refused: forbidden, not found, or in conflict with how things stand.",
+    EventKind.ACCOUNT_CREATED: "The operator, or a world file, made an account.",
+    EventKind.ACCOUNT_DISABLED: "The operator disabled an account; its sessions ended with it.",
+    EventKind.ACCOUNT_ENABLED: "The operator enabled a disabled account.",
+    EventKind.MEMBERSHIP_STARTED: "An account became a member of an organization.",
+    EventKind.MEMBERSHIP_ENDED: "A membership ended.",
+    EventKind.SESSION_STARTED: "Somebody signed in.",
+    EventKind.SESSION_REFUSED: "A sign-in failed; in the account's trail if there is one.",
+    EventKind.SESSION_MOVED: "A session went on to act for another organization.",
+    EventKind.SESSION_ENDED: "Somebody signed out.",
+    EventKind.SESSION_TOKEN_REUSED: "A refresh token came a second time, too late to be a repeat: its session ended.",
+    EventKind.ORGANIZATION_REGISTERED: "An organization was written down, by itself, the operator or a world file.",
+    EventKind.ORGANIZATION_UPDATED: "An organization changed its profile; `fields` names which, never what.",
+    EventKind.ORGANIZATION_APPROVED: "The operator let a pending organization in.",
+    EventKind.ORGANIZATION_SUSPENDED: "The operator suspended an organization.",
+    EventKind.ORGANIZATION_REINSTATED: "The operator let a suspended organization act again.",
+    EventKind.PARTNERSHIP_REQUESTED: "An organization asked another to connect.",
+    EventKind.PARTNERSHIP_APPROVED: "The other approved; `grants` names the two grants that began.",
+    EventKind.PARTNERSHIP_REJECTED: "The other rejected.",
+    EventKind.PARTNERSHIP_CANCELED: "The asker took the request back.",
+    EventKind.PARTNERSHIP_RESENT: "The asker sent a rejected request again.",
+    EventKind.PARTNERSHIP_EXPIRED: "Nobody answered in time; written down by the sweep, or by the next deed of the pair.",
+    EventKind.PARTNERSHIP_TERMINATED: "One of the two ended it; `grants` names the grants that ended.",
+    EventKind.PARTNERSHIP_REESTABLISHED: "One of the two asked to take it up again, and is its source from here on.",
+    EventKind.PARTNERSHIP_IMPORTED: "A world file brought it, in the status it says.",
+}
+
+
+def settings_page() -> str:
+    return settings.reference()
+
+
+def cli_page() -> str:
+    lines = [
+        *_head("The command line", "the commands themselves"),
+        "`hospitium` reads its [settings](settings.md) from the environment. What a script reads goes to standard output",
+        "(`--json`: one line of JSON), what went wrong to standard error as one sentence that names the mend.",
+        "",
+        *_table(
+            ["exit code", "when"],
+            [
+                ["0", "done"],
+                [
+                    str(main.REFUSED),
+                    "refused: what was asked can't be done as things stand; nothing was changed",
+                ],
+                [str(main.MISUSED), "misused: an unknown command or option, or a file with a wrong entry"],
+                [
+                    str(main.CANT_RUN),
+                    "can't run as it is set up: a setting, the keys, the database or its schema",
+                ],
+                [str(VIOLATED), "`hospitium verify` found something that must not be"],
+                ["130", "stopped by hand"],
+            ],
+        ),
+    ]
+    for path, command in _commands(cli, "hospitium"):
+        arguments = [_argument(one) for one in command.params if isinstance(one, click.Argument)]
+        lines += ["", f"## `{' '.join([path, *arguments])}`", "", _sentences(command)]
+        options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+        if options:
+            lines += ["", *_table(["option", "takes", "what it is"], [_option(one) for one in options])]
+    return _page(lines)
+
+
+def permissions_page() -> str:
+    uses: dict[str, list[str]] = {}
+    for routes, prefix in SURFACES.values():
+        for route in routes:
+            path = f"{prefix}{route.path}".replace(":str}", "}")
+            uses.setdefault(route.permission, []).append(f"`{route.method} {path}`")
+    rows = [
+        [f"`{permission}`", rule.need.value, rule.sentence, "<br>".join(uses.get(permission, []))]
+        for permission, rule in RULES.items()
+    ]
+    return _page(
+        [
+            *_head("Permissions", "`engine/permissions.py` and the tables of routes"),
+            "Every route declares one; a server with a route that doesn't refuses to start. It is asked for before the deed runs,",
+            "and every action asks again by itself. The operator stands at the command line; nobody is the operator over HTTP.",
+            "",
+            *_table(["permission", "who", "the sentence", "asked for at"], rows),
+        ]
+    )
+
+
+def errors_page() -> str:
+    rows = []
+    for kind in _in_order_of_the_tree():
+        printed, own = radorderpad_errors.TABLE[kind], native_errors.TABLE[kind]
+        exit_code = main.MISUSED if issubclass(kind, errors.Invalid) else main.REFUSED
+        rows.append(
+            [
+                f"`{kind.__name__}`",
+                _sentence_of(kind),
+                f"{printed.status} `{printed.code}`",
+                f"{own.status} `{own.kind}`",
+                str(exit_code),
+            ]
+        )
+    return _page(
+        [
+            *_head("Errors", "the tables in `doors/*/errors.py`"),
+            "The engine refuses with a kind and its data; each door has one total table from kinds to its own form. The RadOrderPad",
+            'surface answers `{"success": false, "message", "error": {"code", …}}`; our own answers a problem of RFC 9457 whose',
+            "`type` is `urn:hospitium:problem:` and the word below; the command line prints the message and exits with the code.",
+            "",
+            *_table(["kind", "what it says", "RadOrderPad", "own API", "exit"], rows),
+            "",
+            "What never reaches the engine:",
+            "",
+            *_table(["what happened", "RadOrderPad", "own API"], _refused_at_the_edge()),
+        ]
+    )
+
+
+def lifecycle_page() -> str:
+    return _page(
+        [
+            *_head("Lifecycles", "the tables in `engine/*/lifecycle.py`"),
+            "Only these moves write a status, each by one guarded `UPDATE … WHERE status IN (…) … RETURNING`.",
+            "",
+            "## Partnership",
+            "",
+            "Made by `request`, by its source. A request past its time reads `expired` by the clock, whether or not the sweep has run.",
+            "",
+            *_drawn("pending_approval", "request", PARTNERSHIP_MOVES),
+            "",
+            "## Organization",
+            "",
+            "Made `pending` by registering (`active` where `REGISTRATION=open`), `active` by the operator; a world file says which.",
+            "",
+            *_drawn("pending", "register", ORGANIZATION_MOVES),
+        ]
+    )
+
+
+def events_page() -> str:
+    recorded = _recorded_in()
+    rows = [
+        [
+            f"`{kind}`",
+            WHEN[kind],
+            ", ".join(f"[{place}](../../src/hospitium/{place})" for place in recorded[kind.name]),
+        ]
+        for kind in EventKind
+    ]
+    return _page(
+        [
+            *_head("Events", "`engine/events.py`"),
+            "What can have happened. Each is one row, written in the deed's own transaction, and never changed. It holds ids, kinds,",
+            "levels, times and counts; never names, addresses, messages or search values. `event_parties` names the organizations and",
+            "accounts in whose trails it stands; whoever did it always does.",
+            "",
+            *_table(["kind", "when", "recorded in"], rows),
+        ]
+    )
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "cli.md": cli_page,
+    "permissions.md": permissions_page,
+    "errors.md": errors_page,
+    "lifecycle.md": lifecycle_page,
+    "events.md": events_page,
+}
+
+
+def write() -> None:
+    """Write every page anew."""
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (DIRECTORY / name).write_text(page(), encoding="utf-8")
+        print(f"docs/reference/{name}")
+
+
+# -- how the pages are made --------------------------------------------------------------------------------------------
+
+
+def _page(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _head(title: str, origin: str) -> list[str]:
+    return [f"# {title}", "", f"This page is generated from {origin} by `make docs`.", ""]
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    cells = [heads, ["---"] * len(heads), *rows]
+    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in cells]
+
+
+def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _argument(argument: click.Argument) -> str:
+    name = (argument.name or "").upper()
+    return f"{name}…" if argument.nargs == -1 else name
+
+
+def _option(option: click.Option) -> list[str]:
+    kind = option.type
+    if option.is_flag:
+        takes = ""
+    elif isinstance(kind, click.Choice):
+        takes = ", ".join(f"`{choice}`" for choice in kind.choices)
+    elif isinstance(kind, click.IntRange):
+        takes = f"{kind.min} to {kind.max}"
+    else:
+        takes = "a path" if isinstance(kind, (click.Path, click.File)) else "text"
+    said = [option.help or "", "Required." if option.required else ""]
+    if option.show_default and not option.is_flag:
+        said.append(f"By default `{option.default}`.")
+    return [", ".join(f"`{name}`" for name in option.opts), takes, " ".join(part for part in said if part)]
+
+
+def _sentences(command: click.Command) -> str:
+    return " ".join(inspect.cleandoc(command.help or "").split())
+
+
+def _sentence_of(kind: type[errors.Refusal]) -> str:
+    return re.sub(r" \(ruling [0-9]+\)", "", " ".join(inspect.cleandoc(kind.__doc__ or "").split()))
+
+
+def _in_order_of_the_tree() -> list[type[errors.Refusal]]:
+    kinds = errors.kinds()
+    return [kind for kind in vars(errors).values() if isinstance(kind, type) and kind in kinds]
+
+
+def _refused_at_the_edge() -> list[list[str]]:
+    request: Any = SimpleNamespace(scope={})
+    rows = []
+    for what, problem in (
+        ("there is nothing at this address", NotFoundException()),
+        ("the address doesn't take this method", MethodNotAllowedException()),
+        ("the body is too large", HTTPException(status_code=413)),
+        ("the body doesn't say that it is JSON", WrongContentType()),
+        ("the request can't be read", ClientException()),
+        ("something unforeseen", Exception()),
+    ):
+        with capture_logs():
+            printed = radorderpad_errors.answer_exception(request, problem)
+            own = native_errors.answer_exception(request, problem)
+        code = msgspec.json.decode(printed.content)["error"]["code"]
+        kind = msgspec.json.decode(own.content)["type"].rpartition(":")[2]
+        rows.append([what, f"{printed.status_code} `{code}`", f"{own.status_code} `{kind}`"])
+    return rows
+
+
+def _drawn(first: str, making: str, moves: Mapping[str, Move]) -> list[str]:
+    edges = [
+        (source.value, verb, move)
+        for verb, move in moves.items()
+        for source in sorted(move.sources, key=lambda status: status.value)
+    ]
+    return [
+        "```mermaid",
+        "stateDiagram-v2",
+        f"    [*] --> {first}: {making}",
+        *(f"    {source} --> {move.target}: {verb} ({move.by})" for source, verb, move in edges),
+        "```",
+        "",
+        *_table(
+            ["move", "from", "to", "by"],
+            [[verb, f"`{source}`", f"`{move.target}`", move.by.value] for source, verb, move in edges],
+        ),
+    ]
+
+
+def _recorded_in() -> dict[str, list[str]]:
+    places: dict[str, list[str]] = {kind.name: [] for kind in EventKind}
+    for place, tree in modules().items():
+        for name in members_named(tree, "EventKind"):
+            places[name].append(place)
+    return places
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,74 @@
+"""What can have happened is recorded by somebody, and names nobody."""
+
+from __future__ import annotations
+
+import ast
+
+from hospitium.engine.events import EventKind
+from house.generated import WHEN
+from house.tree import calls, members_named, modules
+
+# What an event may say besides its columns: ids, kinds, levels, times and counts.
+MAY_SAY = {
+    "account", "organization", "role", "reason", "fields", "status", "was", "version", "source", "target", "grants",
+    "permission", "refusal",
+}  # fmt: skip
+_COLUMNS = {"subject", "organizations", "accounts"}
+
+
+def test_every_kind_is_recorded_somewhere() -> None:
+    recorded = {
+        name
+        for place, tree in modules().items()
+        if place != "engine/events.py"
+        for name in members_named(tree, "EventKind")
+    }
+    never = {kind.name for kind in EventKind} - recorded
+    assert not never, f"A kind of event that nobody records is a promise nobody keeps: {sorted(never)}."
+
+
+def test_every_kind_has_a_sentence() -> None:
+    assert set(WHEN) == set(EventKind), (
+        "Say in tests/house/generated.py (WHEN) what happened, then `make docs`."
+    )
+
+
+def test_events_say_ids_kinds_levels_times_and_counts_only() -> None:
+    said = {
+        f"{place}:{call.lineno} {keyword.arg}"
+        for place, tree in modules().items()
+        for name, call in calls(tree)
+        if name == "events.record"
+        for keyword in call.keywords
+        if keyword.arg not in MAY_SAY | _COLUMNS
+    }
+    assert not said, (
+        "The trail outlives the people in it: no names, addresses, messages or search values in an event. "
+        f"If it is an id, a kind, a level, a time or a count, add it to MAY_SAY. Found {sorted(said)}."
+    )
+
+
+def test_every_deed_that_changes_something_records_it() -> None:
+    told = ("events.record", "_tell")
+    # Steps of a deed that records for them, and work no trail is about.
+    silent_steps = {
+        "start_for_partnership", "end_caused_by",  # partnerships record the ids of the grants
+        "end_all_of",  # accounts record the disabling that ends the sessions
+    }  # fmt: skip
+    silent = []
+    for place, tree in modules().items():
+        if not (place.startswith("engine/") and place.endswith("/actions.py")):
+            continue
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
+        for name, action in functions.items():
+            if name.startswith("_") or name in silent_steps:
+                continue
+            reached = {called for called, _ in calls(action)}
+            for called in list(reached):
+                if called in functions:
+                    reached |= {deeper for deeper, _ in calls(functions[called])}
+            if not reached & set(told):
+                silent.append(f"{place} {name}")
+    assert not silent, (
+        f"The change and its event are one write: record it in the same action. Silent: {silent}."
+    )

@@ -1,0 +1,130 @@
+"""A noun's table is read in its own folder, and written nowhere else."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import hospitium.app  # noqa: F401  with it every table is known
+from hospitium.storage.tables import metadata
+from house.tree import calls, imported, modules, texts
+
+# Who else may look at a noun's table, and why. What is not here goes through the noun's queries.
+READERS = {
+    "engine/access/check.py": {
+        "accounts": "one check is one statement: who, as what, and by which grant, in one snapshot",
+        "grants": "likewise",
+        "memberships": "likewise",
+        "organizations": "likewise",
+    },
+    "engine/memberships/queries.py": {
+        "organizations": "a membership is shown with its organization's status"
+    },
+    "engine/organizations/queries.py": {
+        "partnerships": "the caller's standing comes with the page of a search"
+    },
+    "engine/partnerships/queries.py": {"organizations": "a partnership is shown with both, and locks both"},
+    "engine/sessions/actions.py": {"accounts": "the hash is compared again in the transaction that signs in"},
+    "engine/sessions/queries.py": {
+        "accounts": "the actor of a request is one statement: session, account, membership, organization",
+        "memberships": "likewise",
+        "organizations": "likewise",
+    },
+}
+# Who else may select: everything else starts from a finder in queries.py.
+SELECTORS = {
+    "engine/access/check.py": "it is the question",
+    "engine/events.py": "the trail",
+    "engine/grants/actions.py": "rows of a new pair of grants, made by INSERT … SELECT",
+    "engine/idempotency.py": "one table, one file",
+    "engine/sessions/actions.py": "the hash, compared again in the transaction that signs in",
+}
+# Who may write SQL as text about our tables, and why.
+WRITERS_OF_TEXT = {
+    "engine/verify.py": "invariants are said in SQL, apart from the statements they check",
+    "storage/keyring.py": "known_keys belongs to storage, below the engine",
+    "storage/schema.py": "Alembic's own table",
+}
+_TABLES_AS_TEXT = re.compile(
+    r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+("
+    + "|".join([*metadata.tables, "known_keys", "alembic_version"])
+    + r")\b"
+)
+
+
+def _owners() -> dict[tuple[str, str], str]:
+    """Return, for each table, the module and name it is imported by, and the table's own name."""
+    owners = {}
+    for place, tree in modules().items():
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Call)
+                and ast.unparse(node.value.func) == "Table"
+            ):
+                module = "hospitium." + place.removesuffix(".py").replace("/", ".")
+                owners[module, ast.unparse(node.targets[0])] = ast.literal_eval(node.value.args[0])
+    assert sorted(owners.values()) == sorted(metadata.tables)
+    return owners
+
+
+def _strangers() -> dict[str, dict[str, str]]:
+    """Return, for each module, the tables of other folders that it imports: name here, and whose."""
+    owners = _owners()
+    return {
+        place: {
+            here: owners[module, name]
+            for module, name, here in imported(tree)
+            if (module, name) in owners and not module.startswith(_folder(place))
+        }
+        for place, tree in modules().items()
+        if not place.startswith("storage/")
+    }
+
+
+def _folder(place: str) -> str:
+    return "hospitium." + place.rpartition("/")[0].replace("/", ".") + "."
+
+
+def test_a_table_is_looked_at_in_its_own_folder() -> None:
+    found = {place: set(tables.values()) for place, tables in _strangers().items() if tables}
+    allowed = {place: set(tables) for place, tables in READERS.items()}
+    assert found == allowed, (
+        "There is one way to look at a noun, and it knows who is looking: use its queries.py. Where one statement must span "
+        "two nouns, say so in READERS with the reason; what no longer does, leaves the list."
+    )
+
+
+def test_a_table_is_written_in_its_own_folder_without_exception() -> None:
+    found = [
+        f"{place}:{call.lineno} {ast.unparse(call)[:50]}"
+        for place, strangers in _strangers().items()
+        for name, call in calls(modules()[place])
+        if name in ("insert", "insert_into", "update", "delete")
+        and call.args
+        and ast.unparse(call.args[0]) in strangers
+    ]
+    assert not found, f"What happens to a noun happens in its own actions.py. Found {found}."
+
+
+def test_only_queries_select() -> None:
+    found = {
+        place
+        for place, tree in modules().items()
+        for name, _ in calls(tree)
+        if name == "select" and not place.endswith("/queries.py")
+    }
+    assert found == set(SELECTORS), "Start from a finder in queries.py, or name the reason in SELECTORS."
+
+
+def test_sql_as_text_stays_where_it_has_a_reason() -> None:
+    found = {
+        place
+        for place, tree in modules().items()
+        if "migrations/" not in place
+        for _, text in texts(tree)
+        if _TABLES_AS_TEXT.search(text)
+    }
+    assert found <= set(WRITERS_OF_TEXT), (
+        "Statements are Core values in queries.py and actions.py (docs/decisions/0003)."
+    )
