@@ -77,7 +77,11 @@ class SessionEnded(NotSignedIn):
 
 
 class Forbidden(Refusal):
-    """The caller knows of it, but may not do this."""
+    """The caller knows of it, but may not do this; `administrators_only` if an administrator of his organization may."""
+
+    def __init__(self, message: str, *, administrators_only: bool = False) -> None:
+        super().__init__(message)
+        self.administrators_only = administrators_only
 
 
 class WrongSide(Forbidden):

@@ -56,10 +56,13 @@ class Lifecycle(Generic[T]):
 
 
 def _guarded(table: Table, move: Move, columns: Collection[Any]) -> Any:
-    statement = (
+    guard = one_of(table.c.status, sorted(move.sources))
+    if move.guard is not None:
+        guard &= move.guard
+    return (
         update(table)
-        .where(table.c.id == bindparam("row_id"), one_of(table.c.status, sorted(move.sources)))
+        # `IS true` keeps the guard off the indexes: the row is found by its id, not among all that are open to the move.
+        .where(table.c.id == bindparam("row_id"), guard.is_(True))
         .values(status=move.target.value, version=table.c.version + 1, **move.writes)
         .returning(*columns)
     )
-    return statement if move.guard is None else statement.where(move.guard)

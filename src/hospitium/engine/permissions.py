@@ -95,10 +95,9 @@ def require(actor: Actor, permission: Permission) -> None:
         raise NotSignedIn
     if rule.need is Need.ACCOUNT:
         return
-    if actor.organization_id is None or not actor.is_staff:
-        raise Forbidden(rule.sentence)
-    if rule.need is Need.ADMINISTRATOR and not actor.is_administrator:
-        raise Forbidden(rule.sentence)
+    only = rule.need is Need.ADMINISTRATOR
+    if actor.organization_id is None or not actor.is_staff or (only and not actor.is_administrator):
+        raise Forbidden(rule.sentence, administrators_only=only)
     if not actor.organization_is_active:
         raise OrganizationInactive
 

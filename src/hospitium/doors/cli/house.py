@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from datetime import datetime
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
@@ -81,12 +80,9 @@ def print_fields(fields: dict[str, Any]) -> None:
     said = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [], "")}
     width = max(map(len, said), default=0)
     for name, value in said.items():
-        for first, line in zip(
-            (name, *repeat("")), value if isinstance(value, list) else [value], strict=False
-        ):
-            click.echo(
-                f"{first:{width}}  {f'{line:%Y-%m-%d %H:%M} UTC' if isinstance(line, datetime) else line}"
-            )
+        for index, one in enumerate(value if isinstance(value, list) else [value]):
+            text = f"{one:%Y-%m-%d %H:%M} UTC" if isinstance(one, datetime) else str(one)
+            click.echo(f"{'' if index else name:{width}}  {text}")
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")

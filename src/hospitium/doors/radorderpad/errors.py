@@ -69,7 +69,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Respons
             error["details"] = {refusal.field: refusal.reason}
         case errors.NotSignedIn():
             headers["WWW-Authenticate"] = "Bearer"
-        case errors.Forbidden() if type(refusal) is errors.Forbidden:
+        case errors.Forbidden(administrators_only=True):
             error["requiredRole"] = ADMINISTRATORS
         case errors.NotFound():
             error["resourceType"] = refusal.resource

@@ -34,6 +34,7 @@ Index(
     unique=True,
     postgresql_where=memberships.c.ends_at.is_(None),
 )
+Index("memberships_of_account_ix", memberships.c.account_id)
 Index("memberships_of_organization_ix", memberships.c.organization_id, memberships.c.account_id)
 
 

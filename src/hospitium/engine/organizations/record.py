@@ -69,6 +69,7 @@ Index(
     "organizations_active_by_name_ix",
     organizations.c.name_key,
     organizations.c.id,
+    postgresql_include=["type"],
     postgresql_where=exactly(organizations.c.status, "active"),
 )
 Index(

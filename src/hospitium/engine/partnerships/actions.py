@@ -336,13 +336,15 @@ def _exemption(ctx: Context, verb: str, facts: Facts, rules: PartnershipRules) -
     """
     try:
         _refuse_too_soon(ctx, facts, rules)
-    except (RejectionCooldown, TerminationCooldown):
+    except (RejectionCooldown, TerminationCooldown) as cooling:
         if verb == "resend":
             used, span, exempt = facts.resend_exempted_at, rules.rejection_cooldown, rules.resend_is_exempt
         else:
             used, span, exempt = facts.reestablish_exempted_at, rules.termination_cooldown, True
         if exempt and (used is None or ctx.now >= used + span):
             return ctx.now
+        if exempt and used is not None:
+            cooling.until = min(cooling.until, used + span)  # the next exemption may come before the cool-down ends
         raise
     return None
 

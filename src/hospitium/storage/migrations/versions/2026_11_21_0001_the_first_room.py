@@ -100,7 +100,7 @@ CREATE TABLE organizations (
     CONSTRAINT organizations_updated_after_created_check CHECK (updated_at >= created_at),
     CONSTRAINT organizations_code_key UNIQUE (code)
 );
-CREATE INDEX organizations_active_by_name_ix ON organizations (name_key, id) WHERE status = 'active';
+CREATE INDEX organizations_active_by_name_ix ON organizations (name_key, id) INCLUDE (type) WHERE status = 'active';
 CREATE INDEX organizations_active_by_state_ix ON organizations (state, name_key, id) WHERE status = 'active';
 CREATE INDEX organizations_active_name_trigrams_ix ON organizations USING gin (name_key gin_trgm_ops) WHERE status = 'active';
 CREATE INDEX organizations_npi_ix ON organizations (npi) WHERE npi IS NOT NULL;
@@ -154,6 +154,7 @@ CREATE TABLE memberships (
     CONSTRAINT memberships_account_id_fkey FOREIGN KEY(account_id) REFERENCES accounts (id),
     CONSTRAINT memberships_organization_id_fkey FOREIGN KEY(organization_id) REFERENCES organizations (id)
 );
+CREATE INDEX memberships_of_account_ix ON memberships (account_id);
 CREATE INDEX memberships_of_organization_ix ON memberships (organization_id, account_id);
 CREATE UNIQUE INDEX memberships_one_open_ix ON memberships (account_id, organization_id) WHERE ends_at IS NULL;
 

@@ -1,0 +1,259 @@
+"""The truth table of access (decisions.yaml), asked of the pure rule and of the database, which must agree with it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+import yaml
+
+from engine.ground import NOBODYS_HASH, Ground
+from hospitium.engine.access import decide as decide_module
+from hospitium.engine.access.check import Question, SubjectKind, candidates, check
+from hospitium.engine.access.decide import Allowed, Candidate, Decision, decide
+from hospitium.engine.actor import Role
+from hospitium.engine.context import Context
+from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind
+from hospitium.engine.levels import ACTIONS, Level
+
+TABLE: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "decisions.yaml").read_text(encoding="utf-8"))
+SPACE = UUID("5d9f0c1e-0000-4000-8000-000000000000")
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+TODAY = datetime(2026, 5, 1, tzinfo=UTC)
+UNNAMED_CAUSES = ("ownership", "operator")
+
+
+class Case(NamedTuple):
+    scene: dict[str, Any]
+    question: dict[str, Any]
+
+
+CASES = [Case(scene, question) for scene in TABLE["scenes"] for question in scene["questions"]]
+
+
+def named(name: str) -> UUID:
+    """The id of an organization, account or grant of the table."""
+    return uuid5(SPACE, name)
+
+
+def instant(given: Any, default: datetime | None) -> datetime | None:
+    if given is None:
+        return default
+    if isinstance(given, date) and not isinstance(given, datetime):
+        return datetime(given.year, given.month, given.day, tzinfo=UTC)
+    return datetime.fromisoformat(str(given)).replace(tzinfo=UTC)
+
+
+def kind_and_name(text: str, default: str = "account") -> tuple[str, str]:
+    kind, _, name = text.rpartition(" ")
+    return kind or default, name
+
+
+def resource_id(kind: str, name: str) -> str:
+    return name if kind == "record" else str(named(name))
+
+
+def asked(question: dict[str, Any]) -> tuple[Question, datetime]:
+    subject_kind, subject = kind_and_name(question["who"])
+    kind, name = kind_and_name(question["what"])
+    at = instant(question.get("at"), TODAY)
+    assert at is not None
+    return Question(
+        SubjectKind(subject_kind),
+        named(subject),
+        ACTIONS[question["may"]],
+        ResourceKind(kind),
+        resource_id(kind, name),
+        "c_prescription" if kind == "record" else "",
+    ), at
+
+
+def answer(decision: Decision, scene: dict[str, Any]) -> str:
+    """Return a decision in the words of the table."""
+    if isinstance(decision, Allowed):
+        assert decision.level == decision.by.level
+        names = {named(scene["title"] + name): name for name in scene["grants"]}
+        return f"yes by {names[decision.by.grant_id]}"
+    return decision.reason
+
+
+# -- the pure rule, on candidates gathered from the table by hand ------------------------------------------------------
+
+
+def gathered(scene: dict[str, Any], question: Question) -> list[Candidate]:
+    """What the statement of `check` should find, found by walking the table."""
+    found = []
+    for name, grant in scene["grants"].items():
+        to_kind, to = kind_and_name(grant["to"])
+        on_kind, on = kind_and_name(grant["what"])
+        if (on_kind, resource_id(on_kind, on)) != (question.resource_kind, question.resource_id):
+            continue
+        roads: list[dict[str, Any]] = []
+        if (to_kind, named(to)) == (question.subject_kind, question.subject_id):
+            roads.append({})
+        if to_kind == "organization" and question.subject_kind is SubjectKind.ACCOUNT:
+            roads += [
+                m for m in TABLE["memberships"] if m["in"] == to and named(m["of"]) == question.subject_id
+            ]
+        subject = next((n for n in TABLE["accounts"] if named(n) == question.subject_id), None)
+        found += [
+            Candidate(
+                grant_id=named(scene["title"] + name),
+                grantee_kind=GranteeKind(to_kind),
+                grantee_id=named(to),
+                level=ACTIONS[grant["level"]],
+                starts_at=instant(grant.get("from"), BEGINNING) or BEGINNING,
+                ends_at=instant(grant.get("until"), None),
+                cause_kind=CauseKind(grant["because"]),
+                cause_id=None if grant["because"] in UNNAMED_CAUSES else named("cause"),
+                role=Role(road["as"]) if road else None,
+                membership_starts_at=instant(road.get("from"), BEGINNING) if road else None,
+                membership_ends_at=instant(road.get("until"), None),
+                subject_is_active=subject is None or TABLE["accounts"][subject] == "active",
+                grantee_is_active=to_kind != "organization" or TABLE["organizations"][to] == "active",
+                resource_is_active=on_kind != "organization" or TABLE["organizations"][on] == "active",
+            )
+            for road in roads
+        ]
+    return found
+
+
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda c: f"{c.question['who']} {c.question['may']} {c.question['what']}"
+)
+def test_the_rule_decides_as_the_table_says(case: Case) -> None:
+    question, at = asked(case.question)
+    found = gathered(case.scene, question)
+    for given in (found, found[::-1]):  # in whichever order the rows come
+        assert answer(decide(given, question.level, at), case.scene) == case.question["then"]
+
+
+# -- the database ------------------------------------------------------------------------------------------------------
+
+
+async def build_world(tx: Any) -> None:
+    for name, status in TABLE["organizations"].items():
+        await tx.execute(
+            "INSERT INTO organizations (id, code, name, name_key, type, status, created_at, updated_at) VALUES ($1, $2, $2, $2, 'both', $3, $4, $4)",
+            named(name), f"{name}-x", status, BEGINNING,
+        )  # fmt: skip
+    for name, status in TABLE["accounts"].items():
+        await tx.execute(
+            "INSERT INTO accounts (id, email, email_key, password_hash, status, created_at) VALUES ($1, $2, $2, $3, $4, $5)",
+            named(name), f"{name}@table.example", NOBODYS_HASH.reveal(), status, BEGINNING,
+        )  # fmt: skip
+    for m in TABLE["memberships"]:
+        await tx.execute(
+            "INSERT INTO memberships (id, account_id, organization_id, role, starts_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            uuid4(), named(m["of"]), named(m["in"]), m["as"], instant(m.get("from"), BEGINNING), instant(m.get("until"), None),
+        )  # fmt: skip
+
+
+async def give(tx: Any, scene: dict[str, Any]) -> None:
+    for name, grant in scene["grants"].items():
+        (to_kind, to), (on_kind, on) = kind_and_name(grant["to"]), kind_and_name(grant["what"])
+        await tx.execute(
+            "INSERT INTO grants (id, grantee_kind, grantee_id, resource_kind, resource_type, resource_id, level, starts_at, ends_at, "
+            "cause_kind, cause_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            named(scene["title"] + name), to_kind, named(to), on_kind, "c_prescription" if on_kind == "record" else "",
+            resource_id(on_kind, on), int(ACTIONS[grant["level"]]), instant(grant.get("from"), BEGINNING), instant(grant.get("until"), None),
+            grant["because"], None if grant["because"] in UNNAMED_CAUSES else named("cause"),
+        )  # fmt: skip
+
+
+async def test_the_database_answers_as_the_table_says_now_and_as_of_then(ground: Ground) -> None:
+    wrong = []
+    async with ground.database.transaction() as tx:
+        await build_world(tx)
+    for scene in TABLE["scenes"]:
+        async with ground.trial() as tx:
+            await give(tx, scene)
+            for asking in scene["questions"]:
+                question, at = asked(asking)
+                ctx = Context(tx, ground.actors["system"], at)
+                found = answer(await check(ctx, question), scene)
+                if found != asking["then"]:
+                    wrong.append(f"{scene['title']}: {asking} but: {found}")
+                by_hand = sorted(gathered(scene, question), key=repr)
+                if sorted(await candidates(ctx, question), key=repr) != by_hand:
+                    wrong.append(f"{scene['title']}: {asking} gathers other candidates")
+    assert wrong == []
+
+
+async def test_whoever_is_unknown_may_nothing(ground: Ground) -> None:
+    for kind in SubjectKind:
+        question = Question(kind, uuid4(), Level.PUBLIC, ResourceKind.ORGANIZATION, str(ground.lakeside))
+        decision = await ground.does("system", check, question)
+        assert decision.reason == "there is no grant"
+
+
+async def test_a_resource_that_is_no_id_is_only_a_resource_without_grants(ground: Ground) -> None:
+    for strange in ("", "lakeside", "%", "'; DROP TABLE grants --", "é" * 300):
+        question = Question(
+            SubjectKind.ORGANIZATION, ground.northside, Level.PUBLIC, ResourceKind.ORGANIZATION, strange
+        )
+        assert not isinstance(await ground.does("system", check, question), Allowed)
+
+
+async def test_a_partnership_is_seen_by_the_question_from_its_approval_to_its_termination(
+    ground: Ground,
+) -> None:
+    question = Question(
+        SubjectKind.ORGANIZATION,
+        ground.northside,
+        Level.CONNECTED,
+        ResourceKind.ORGANIZATION,
+        str(ground.lakeside),
+    )
+    partnership_id = await ground.asks("ada", "lakeside")
+    before = ground.clock()
+    assert not isinstance(await ground.does("system", check, question), Allowed)
+    approved = (await ground.moves("rui", "approve", partnership_id)).partnership.responded_at
+    during = ground.clock()
+    assert isinstance(await ground.does("system", check, question), Allowed)
+    ended = (await ground.moves("ada", "terminate", partnership_id)).partnership.terminated_at
+    reasons = [
+        getattr(await ground.does("system", check, question, now=at), "reason", "yes")
+        for at in (before, approved, during, ended, ground.clock())
+    ]
+    assert reasons == ["the grant has not begun", "yes", "yes", "the grant has ended", "the grant has ended"]
+
+
+# -- the table itself --------------------------------------------------------------------------------------------------
+
+
+def test_the_table_is_large_enough_and_says_each_thing_once() -> None:
+    assert len(CASES) >= 60
+    keys = [
+        (case.scene["title"], str({k: v for k, v in case.question.items() if k != "then"})) for case in CASES
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_reason_there_is_occurs_in_the_table() -> None:
+    """A new reason in `decide.py` needs a case in decisions.yaml."""
+    tree = ast.parse(Path(decide_module.__file__).read_text(encoding="utf-8"))
+    reasons = {"there is no grant"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+            match node.value.elts[1]:
+                case ast.Constant(value=str(reason)):
+                    reasons.add(reason)
+                case ast.JoinedStr(values=parts):
+                    reasons.add("".join(p.value if isinstance(p, ast.Constant) else "#" for p in parts))
+                case other:
+                    pytest.fail(f"a reason that can't be read: {ast.dump(other)}")
+    said = {
+        re.sub(r"\d", "#", c.question["then"]) for c in CASES if not c.question["then"].startswith("yes by ")
+    }
+    assert said == reasons
+    assert len(reasons) == 10
+
+
+def test_every_action_and_level_of_the_ladder_occurs() -> None:
+    assert {case.question["may"] for case in CASES} == set(ACTIONS)

@@ -1,0 +1,274 @@
+"""The change and its event are one write: where the event can't be written, nothing was changed (style.md, habit 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from engine.ground import NOBODYS_HASH, Ground
+from hospitium.dispatch import sweeps
+from hospitium.doors.unit_of_work import perform_as
+from hospitium.engine import errors, events, ids
+from hospitium.engine.accounts import actions as accounts
+from hospitium.engine.accounts.actions import AccountForm
+from hospitium.engine.actor import Role
+from hospitium.engine.context import Context
+from hospitium.engine.events import EventKind
+from hospitium.engine.memberships import actions as memberships
+from hospitium.engine.organizations import actions as organizations
+from hospitium.engine.organizations.actions import OrganizationForm
+from hospitium.engine.organizations.record import OrganizationType
+from hospitium.engine.partnerships import actions as partnerships
+from hospitium.engine.partnerships.actions import ImportedPartnership
+from hospitium.engine.partnerships.record import PartnershipStatus
+from hospitium.engine.permissions import Permission
+from hospitium.engine.secrets import DerivationKey, derive, seed
+from hospitium.engine.sessions import actions as sessions
+from hospitium.engine.sessions.actions import PasswordVerdict
+from hospitium.engine.sessions.record import REFRESH_PURPOSE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEY = DerivationKey(1, b"k" * 32)
+Deed = Callable[[], Awaitable[Any]]
+
+
+@asynccontextmanager
+async def no_event_can_be_written(ground: Ground, table: str) -> AsyncIterator[None]:
+    await ground.rows(
+        "CREATE FUNCTION break_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the trail is broken'; END $$"
+    )
+    await ground.rows(
+        f"CREATE TRIGGER broken BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION break_it()"
+    )
+    yield
+    await ground.rows(f"DROP TRIGGER broken ON {table}")
+    await ground.rows("DROP FUNCTION break_it()")
+
+
+def verdict(ground: Ground, name: str = "ada") -> PasswordVerdict:
+    return PasswordVerdict(ground.actors[name].account_id, NOBODYS_HASH, True)
+
+
+async def sign_in(ground: Ground, name: str = "ada") -> Any:
+    """Start a session; return it with the text of its refresh token."""
+    given = seed(KEY, REFRESH_PURPOSE, ids.new_id(ground.clock()))
+    started = await ground.does(name, sessions.start, verdict(ground, name), None, given)
+    return started.session, derive(KEY, REFRESH_PURPOSE, given.row_id, given.nonce)
+
+
+async def as_session(ground: Ground, name: str) -> Any:
+    """Return the actor of a person with a session."""
+    session, _ = await sign_in(ground, name)
+    actor = ground.actors[name]
+    return type(actor)(**{n: getattr(actor, n) for n in actor.__struct_fields__} | {"session_id": session.id})
+
+
+FORM = OrganizationForm(name="Westside", type=OrganizationType.BOTH)
+
+
+async def deeds(ground: Ground) -> dict[str, Deed]:
+    """Every kind of deed that tells, ready to be done; each once."""
+    g = ground
+    now = g.clock()
+    asked = await g.asks("ada", "lakeside")
+    await g.does("operator", g.add_many, *(f"o{n}" for n in range(8)))
+    pending = [await g.asks("ada", f"o{n}") for n in range(6)]
+    await g.moves("o2", "reject", pending[2])
+    await g.moves("o3", "approve", pending[3])
+    await g.moves("o4", "approve", pending[4])
+    await g.moves("ada", "terminate", pending[4])
+    await g.asks("zoe", "o7", now=now - timedelta(days=89, hours=23))
+    ada = await as_session(g, "ada")
+    _, token = await sign_in(g, "zoe")
+    _, used = await sign_in(g, "rui")
+    await g.does("rui", sessions.renew, used, seed(KEY, REFRESH_PURPOSE, ids.new_id(g.clock())))
+    new = lambda: seed(KEY, REFRESH_PURPOSE, ids.new_id(g.clock()))  # noqa: E731
+    cards = [AccountForm(email=f"{name}@new.example") for name in ("kim", "lee")]
+    lee = await g.does("operator", accounts.create, cards[1], NOBODYS_HASH)
+    await g.does("operator", accounts.disable, "nia@newcomer.example")
+    imported = ImportedPartnership(source_id=g.o5, target_id=g.o6, status=PartnershipStatus.APPROVED)
+    return {
+        "partnership.requested": lambda: g.asks("rui", "harbor"),
+        "partnership.approved": lambda: g.moves("rui", "approve", asked),
+        "partnership.rejected": lambda: g.moves("o1", "reject", pending[1]),
+        "partnership.canceled": lambda: g.moves("ada", "cancel", pending[0]),
+        "partnership.resent": lambda: g.moves("ada", "resend", pending[2]),
+        "partnership.terminated": lambda: g.moves("o3", "terminate", pending[3]),
+        "partnership.reestablished": lambda: g.moves("o4", "reestablish", pending[4]),
+        "partnership.expired": lambda: g.does("system", sweeps.expire_one_partnership, now=now + timedelta(hours=2)),
+        "partnership.imported": lambda: g.does("operator", partnerships.import_one, imported, g.rules),
+        "organization.registered": lambda: g.does("ada", organizations.register, "westside", FORM, "approval"),
+        "organization.updated": lambda: g.does("ada", organizations.update_profile, {"city": "Dayton"}),
+        "organization.approved": lambda: g.does("operator", organizations.judge, "approve", "newcomer"),
+        "organization.suspended": lambda: g.does("operator", organizations.judge, "suspend", "o7"),
+        "organization.reinstated": lambda: g.does("operator", organizations.judge, "reinstate", "closed"),
+        "account.created": lambda: g.does("operator", accounts.create, cards[0], NOBODYS_HASH),
+        "account.disabled": lambda: g.does("operator", accounts.disable, "ben@northside.example"),
+        "account.enabled": lambda: g.does("operator", accounts.enable, "nia@newcomer.example"),
+        "membership.started": lambda: g.does("operator", memberships.add, lee.id, g.harbor, Role.SCHEDULER),
+        "membership.ended": lambda: g.does("operator", memberships.end, g.actors["mia"].account_id, g.northside),
+        "session.started": lambda: sign_in(g, "rui"),
+        "session.refused": lambda: g.does("ada", sessions.note_failed_sign_in, verdict(g), "WrongCredentials"),
+        "session.moved": lambda: g.does(ada, sessions.move, g.northside),
+        "session.token_reused": lambda: g.does("rui", sessions.renew, used, new(), now=g.clock() + timedelta(minutes=1)),
+        "session.ended": lambda: g.does(ada, sessions.end),
+        # Renewing tells nothing of its own: the chain of tokens is its record.
+        "": lambda: g.does("zoe", sessions.renew, token, new()),
+    }  # fmt: skip
+
+
+async def test_each_deed_tells_what_it_is_and_the_list_of_deeds_is_whole(ground: Ground) -> None:
+    told = set()
+    for kind, deed in (await deeds(ground)).items():
+        before = {row["id"] for row in await ground.rows("SELECT id FROM events")}
+        await deed()
+        kinds = {
+            row["kind"] for row in await ground.rows("SELECT id, kind FROM events") if row["id"] not in before
+        }
+        assert (kind in kinds) if kind else not kinds
+        told |= kinds
+    # A refusal is told by the door's unit of work, and tried below.
+    assert told == {str(kind) for kind in EventKind} - {"refused"}
+    assert await ground.violations() == []
+
+
+@pytest.mark.parametrize("table", ["events", "event_parties"])
+async def test_without_its_event_no_deed_is_done(ground: Ground, table: str) -> None:
+    changed = []
+    for kind, deed in (await deeds(ground)).items():
+        if not kind:
+            continue
+        before = await ground.everything()
+        async with no_event_can_be_written(ground, table):
+            with pytest.raises(asyncpg.RaiseError, match="the trail is broken"):
+                await deed()
+        after = await ground.everything()
+        changed += [f"{kind}: {name}" for name in before if before[name] != after[name]]
+        await deed()  # and nothing else stood in its way
+    assert changed == []
+    assert await ground.violations() == []
+
+
+async def test_a_refusal_is_kept_though_its_deed_is_rolled_back(ground: Ground) -> None:
+    partnership_id = await ground.asks("ada", "lakeside")
+    ada = ground.actors["ada"]
+
+    async def approve_own(ctx: Context) -> Any:
+        await organizations.update_profile(ctx, {"city": "Dayton"})
+        return await ground.move(ctx, "approve", partnership_id)
+
+    before = await ground.everything()
+    with pytest.raises(errors.WrongSide):
+        await perform_as(
+            ground.database,
+            ground.clock,
+            ada,
+            Permission.ANSWER_PARTNERSHIP,
+            approve_own,
+            about=partnership_id,
+        )
+    after = await ground.everything()
+    assert {name for name in before if before[name] != after[name]} <= {"events", "event_parties"} | {
+        name for name in before if name.startswith("event")
+    }
+    assert len(after["events"]) == len(before["events"]) + 1
+    kept = (await ground.rows("SELECT * FROM events WHERE kind = 'refused'"))[0]
+    assert kept["data"] == {"permission": "partnerships.answer", "refusal": "WrongSide"}
+    assert (kept["subject_id"], kept["actor_account_id"]) == (partnership_id, ada.account_id)
+
+
+async def test_a_refusal_that_cannot_be_kept_is_no_yes_either(ground: Ground) -> None:
+    partnership_id = await ground.asks("ada", "lakeside")
+    before = await ground.everything()
+    async with no_event_can_be_written(ground, "events"):
+        with pytest.raises((asyncpg.RaiseError, errors.Unavailable)):
+            await perform_as(
+                ground.database, ground.clock, ground.actors["ada"], Permission.ANSWER_PARTNERSHIP,
+                lambda ctx: ground.move(ctx, "approve", partnership_id),
+            )  # fmt: skip
+    assert await ground.everything() == before
+
+
+async def test_one_fact_stands_in_every_trail_it_belongs_to_and_in_no_other(ground: Ground) -> None:
+    partnership_id = await ground.asks("ada", "lakeside")
+    await ground.moves("rui", "approve", partnership_id)
+
+    async def trail(party: Any) -> list[str]:
+        async with ground.database.transaction() as tx:
+            return [
+                e.kind.value
+                for e in await events.TRAIL.all(tx, party_id=party)
+                if e.subject_id == partnership_id
+            ]
+
+    both = ["partnership.requested", "partnership.approved"]
+    assert await trail(ground.northside) == await trail(ground.lakeside) == both
+    assert await trail(ground.actors["ada"].account_id) == both[:1]
+    assert await trail(ground.actors["rui"].account_id) == both[1:]
+    assert await trail(ground.harbor) == await trail(ground.actors["zoe"].account_id) == []
+
+
+async def test_an_event_says_from_where_a_partnership_came_and_where_it_went(ground: Ground) -> None:
+    partnership_id = await ground.asks("ada", "lakeside")
+    for who, verb in (
+        ("rui", "reject"),
+        ("ada", "resend"),
+        ("rui", "approve"),
+        ("ada", "terminate"),
+        ("rui", "reestablish"),
+        ("rui", "cancel"),
+    ):
+        await ground.moves(who, verb, partnership_id)
+    told = await ground.rows(
+        "SELECT data FROM events WHERE subject_id = $1 ORDER BY position", partnership_id
+    )
+    assert [(row["data"].get("was"), row["data"]["status"], row["data"]["version"]) for row in told] == [
+        (None, "pending_approval", 1), ("pending_approval", "rejected", 2), ("rejected", "pending_approval", 3), ("pending_approval", "approved", 4),
+        ("approved", "terminated", 5), ("terminated", "pending_approval", 6), ("pending_approval", "canceled", 7),
+    ]  # fmt: skip
+
+
+async def test_events_hold_no_words_that_anybody_wrote(ground: Ground) -> None:
+    """Ids, kinds, levels and times: never names, addresses, messages or search values."""
+    for deed in (await deeds(ground)).values():
+        await deed()
+    await ground.asks("rui", "o0", message="CANARY-MESSAGE")
+    written = " ".join((await ground.everything())["events"])
+    for word in (
+        "CANARY",
+        "Hello",
+        "Gladly",
+        "Not now",
+        "Please",
+        "Over",
+        "Again",
+        "Westside",
+        "Dayton",
+        "@",
+        "$argon2",
+    ):
+        assert word not in written
+    names = await ground.rows("SELECT DISTINCT jsonb_object_keys(data) AS name FROM events")
+    assert {row["name"] for row in names} <= {
+        "account", "organization", "role", "status", "was", "version", "source", "target", "grants", "reason", "fields",
+    }  # fmt: skip
+
+
+async def test_the_order_of_events_is_the_order_in_which_they_were_written(ground: Ground) -> None:
+    partnership_id = await ground.asks("ada", "lakeside")
+    async with ground.database.transaction() as tx:
+        await ground.move(ground.context(tx, "rui"), "approve", partnership_id)
+        await ground.move(ground.context(tx, "rui"), "terminate", partnership_id)
+    rows = await ground.rows(
+        "SELECT kind, transaction FROM events WHERE subject_id = $1 ORDER BY transaction, position",
+        partnership_id,
+    )
+    assert [row["kind"].partition(".")[2] for row in rows] == ["requested", "approved", "terminated"]
+    assert rows[0]["transaction"] < rows[1]["transaction"] == rows[2]["transaction"]
