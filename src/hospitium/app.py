@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import msgspec
+import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 
@@ -29,7 +30,7 @@ from hospitium.engine.secrets import DerivationKey
 from hospitium.observed import Observed
 from hospitium.storage import schema
 from hospitium.storage.database import Database
-from hospitium.storage.embedded import EmbeddedPostgres
+from hospitium.storage.embedded import EmbeddedFailure, EmbeddedPostgres
 from hospitium.storage.keyring import KeyProblem, KeyPurpose, Keyring
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DATABASE_NAME = "hospitium"
+WATCH_PAUSE = 1.0  # seconds
+_log = structlog.get_logger("hospitium.app")
 
 
 def system_clock() -> datetime:
@@ -115,7 +118,8 @@ class Composition:
         embedded.start()
         try:
             await _make_database(embedded)
-            yield embedded.url(DATABASE_NAME)
+            async with _watched(embedded):
+                yield embedded.url(DATABASE_NAME)
         finally:
             embedded.stop()
 
@@ -211,6 +215,29 @@ class Composition:
                 parts.passwords.close()
 
 
+@asynccontextmanager
+async def _watched(embedded: EmbeddedPostgres) -> AsyncIterator[None]:
+    """Start the embedded database again whenever it is gone though nobody stopped it; recovery needs no human."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(WATCH_PAUSE)
+            if embedded.postmaster() is None:
+                _log.warning("the embedded database is gone; starting it again")
+                try:
+                    await asyncio.to_thread(embedded.revive)
+                except EmbeddedFailure as reason:
+                    _log.error("the embedded database does not start", reason=str(reason))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
 class PortTaken(Exception):
     """The address to listen at can't be had; the message names the mend."""
 
@@ -222,7 +249,7 @@ async def _listening(host: str, port: int) -> AsyncIterator[socket.socket]:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as reason:
         raise PortTaken(
-            f"can't listen at {host} port {port} ({reason.strerror}): choose another with --port"
+            f"can't listen at {host} port {port} ({str(reason.strerror).partition(' (')[0]}): choose another with --host or --port"
         ) from None
     try:
         yield listener

@@ -53,10 +53,10 @@ full_page_writes = {durable}
 jit = off
 timezone = 'UTC'
 log_timezone = 'UTC'
-log_min_messages = 'warning'
 log_checkpoints = off
 log_startup_progress_interval = '1s'
-# Values of statements may be health data, and never belong in a log.
+# Values of statements may be health data, and never belong in a log: not the statement, nor what an error says of it.
+log_min_messages = 'log'
 log_min_error_statement = 'panic'
 log_parameter_max_length_on_error = 0
 log_error_verbosity = 'terse'
@@ -138,14 +138,23 @@ class EmbeddedPostgres:
             self._make_socket_directory()
             if not (self.cluster / "PG_VERSION").exists():
                 self._initialize()
-            if self._running() is None:
-                self._require_same_version()
-                self._launch()
-            self._wait_until_ready()
+            self._bring_up()
             self._users_lock = os.open(
                 self.data / "postgres.users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
             fcntl.flock(self._users_lock, fcntl.LOCK_SH)
+
+    def _bring_up(self) -> None:
+        if self._running() is None:
+            self._require_same_version()
+            self._launch()
+        self._wait_until_ready()
+
+    def revive(self) -> None:
+        """Start the server again if it is gone though nobody stopped it. Raises EmbeddedFailure."""
+        with self._starting():
+            if self._users_lock is not None:
+                self._bring_up()
 
     def stop(self) -> None:
         """Leave the cluster; the last one to leave stops its server and waits for it."""
@@ -169,7 +178,11 @@ class EmbeddedPostgres:
 
     def postmaster(self) -> int | None:
         """Return the process id of the running server, None if it doesn't run."""
-        return self._running()
+        lines = self._pid_file()
+        if not lines or not lines[0].strip().isdigit():
+            return None
+        pid = int(lines[0])
+        return pid if self._is_ours(pid) else None
 
     # -- directories ---------------------------------------------------------------------------------------------
 
@@ -328,15 +341,12 @@ class EmbeddedPostgres:
             return []
 
     def _running(self) -> int | None:
-        lines = self._pid_file()
-        if not lines or not lines[0].strip().isdigit():
-            return None
-        pid = int(lines[0])
-        if self._is_ours(pid):
-            return pid
-        # After a crash the number may belong to a stranger, and PostgreSQL would refuse to start because of him.
-        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
-        return None
+        """Return what `postmaster` does, and clear away the trace of one that is gone; only while we hold the start."""
+        found = self.postmaster()
+        if found is None:
+            # After a crash the number may belong to a stranger, and PostgreSQL would refuse to start because of him.
+            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        return found
 
     def _wait_until_ready(self) -> None:
         begun = progressed = time.monotonic()

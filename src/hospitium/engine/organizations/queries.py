@@ -163,12 +163,12 @@ class Found(msgspec.Struct, frozen=True):
 def _matching(shape: tuple[str, ...]) -> Any:
     """The condition for one shape of search. Each shape is a statement of its own, so that each has a plan of its own."""
     conditions = [_ACTIVE]
+    by_name: Any = _c.name_key.like(bindparam("pattern", type_=Text))
     if "trigrams" in shape:
-        by_name: Any = _c.name_key.like(bindparam("pattern", type_=Text))
         conditions.append(or_(by_name, _c.npi == bindparam("npi", type_=Text)) if "npi" in shape else by_name)
     elif "letters" in shape:
-        # One or two letters have no trigram: walking the names is the quickest, and `strpos` keeps it so.
-        conditions.append(func.strpos(_c.name_key, bindparam("key", type_=Text)) > 0)
+        # One or two letters have no trigram: walking the names is the quickest, and `IS true` keeps it so.
+        conditions.append(by_name.is_(True))
     if "type" in shape:
         conditions.append(_c.type == bindparam("type", type_=Text))
     if "state" in shape:
@@ -238,15 +238,12 @@ def _shape(wanted: Search) -> tuple[tuple[str, ...], dict[str, Any]]:
     shape: list[str] = []
     values: dict[str, Any] = {}
     key = search_key(wanted.text)
-    if len(key) >= SHORTEST_TRIGRAM_SEARCH:
-        shape.append("trigrams")
+    if key:
+        shape.append("trigrams" if len(key) >= SHORTEST_TRIGRAM_SEARCH else "letters")
         values["pattern"] = "%" + re.sub(r"([\\%_])", r"\\\1", key) + "%"
-        if re.fullmatch(r"[0-9]{10}", key):
-            shape.append("npi")
-            values["npi"] = key
-    elif key:
-        shape.append("letters")
-        values["key"] = key
+    if re.fullmatch(r"[0-9]{10}", key):
+        shape.append("npi")
+        values["npi"] = key
     if wanted.type is not None:
         shape.append("type")
         values["type"] = wanted.type.value

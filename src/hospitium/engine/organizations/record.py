@@ -37,12 +37,13 @@ CODE_FORM = r"^[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?$"
 organizations = Table(
     "organizations",
     metadata,
+    # What a search compares comes first: PostgreSQL reads a row from its beginning.
     Column("id", Uuid, primary_key=True),
-    Column("code", Text(collation="C"), nullable=False, unique=True),
-    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),
     Column("name_key", Text(collation="C"), nullable=False),
     Column("type", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("code", Text(collation="C"), nullable=False, unique=True),
     Column("npi", Text),
     Column("tax_id", Text),
     Column("address", Text),

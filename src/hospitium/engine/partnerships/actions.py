@@ -344,7 +344,9 @@ def _exemption(ctx: Context, verb: str, facts: Facts, rules: PartnershipRules) -
         if exempt and (used is None or ctx.now >= used + span):
             return ctx.now
         if exempt and used is not None:
-            cooling.until = min(cooling.until, used + span)  # the next exemption may come before the cool-down ends
+            cooling.until = min(
+                cooling.until, used + span
+            )  # the next exemption may come before the cool-down ends
         raise
     return None
 

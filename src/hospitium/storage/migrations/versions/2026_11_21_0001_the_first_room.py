@@ -71,11 +71,11 @@ CREATE INDEX idempotency_keys_claimed_ix ON idempotency_keys (claimed_at);
 
 CREATE TABLE organizations (
     id UUID NOT NULL,
-    code TEXT COLLATE "C" NOT NULL,
-    name TEXT NOT NULL,
+    status TEXT NOT NULL,
     name_key TEXT COLLATE "C" NOT NULL,
     type TEXT NOT NULL,
-    status TEXT NOT NULL,
+    name TEXT NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
     npi TEXT,
     tax_id TEXT,
     address TEXT,
