@@ -23,6 +23,7 @@ import uvicorn
 
 from hospitium import settings
 from hospitium.app import application, parts_of
+from hospitium.bounded import BoundedProtocol
 from hospitium.doors.passwords import hash_now
 from hospitium.doors.unit_of_work import perform_as
 from hospitium.engine import events
@@ -179,7 +180,12 @@ class House:
         parts = parts_of(database, Keyring.load(keys, clock(), make=True), chosen, base_url, clock)
         server = uvicorn.Server(
             uvicorn.Config(
-                application(parts), lifespan="off", log_config=None, access_log=False, server_header=False
+                application(parts),
+                http=BoundedProtocol,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
             )
         )
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 
+import asyncpg
 import click
 
 from hospitium import settings
@@ -40,6 +41,11 @@ def main() -> None:
         code = _say(
             f"the database can't be reached ({problem}): is it running, and is DATABASE_URL right?", CANT_RUN
         )
+    except asyncpg.PostgresError as problem:
+        # Its message may hold values; its kind says enough to look into the server's log.
+        code = _say(f"the database refuses that ({type(problem).__name__})", CANT_RUN)
+    except UnicodeError:
+        code = _say("what was given is not text in UTF-8", MISUSED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -171,6 +171,8 @@ class Composition:
         """
         import uvicorn  # noqa: PLC0415  only a server needs it
 
+        from hospitium.bounded import BoundedProtocol  # noqa: PLC0415  likewise
+
         class Announcing(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
@@ -196,7 +198,7 @@ class Composition:
             server = Announcing(
                 uvicorn.Config(
                     application(parts),
-                    http="httptools",
+                    http=BoundedProtocol,
                     lifespan="off",
                     log_config=None,
                     access_log=False,

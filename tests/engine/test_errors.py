@@ -61,7 +61,7 @@ def test_each_says_something_and_no_number_of_any_protocol(kind: type[Refusal]) 
     positional = [
         SAMPLES[p.name] for p in wanted if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty
     ]
-    named = {p.name: SAMPLES[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
+    named = {p.name: SAMPLES[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY and p.default is p.empty}
     refusal = kind(*positional, **named)
     assert refusal.message == str(refusal) != ""
     assert not {"status", "status_code", "code", "http_status"} & set(vars(refusal) | vars(kind))

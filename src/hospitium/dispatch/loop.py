@@ -23,22 +23,21 @@ _log = structlog.get_logger("hospitium.dispatch")
 
 
 async def run_once(database: Database, clock: Callable[[], datetime]) -> None:
-    """Run every sweep until it finds nothing more to do."""
+    """Run every sweep until it finds nothing more to do; one that fails doesn't keep the others from their work."""
     for sweep in SWEEPS:
-        while await _one(database, clock, sweep):
-            pass
+        try:
+            while await _one(database, clock, sweep):
+                pass
+        except (Collision, DatabaseUnavailable) as reason:
+            _log.warning("a sweep was broken off", sweep=sweep.__name__, reason=str(reason))
+        except Exception as problem:  # noqa: BLE001
+            _log.exception("a sweep failed", sweep=sweep.__name__, problem=type(problem).__name__)
 
 
 async def run_for_ever(database: Database, clock: Callable[[], datetime]) -> None:
-    """Run every sweep, pause, and begin again; a database that is away is waited for."""
+    """Run every sweep, pause, and begin again."""
     while True:
-        try:
-            await run_once(database, clock)
-        except (Collision, DatabaseUnavailable) as reason:
-            _log.warning("a sweep was broken off", reason=str(reason))
-        except Exception as problem:  # noqa: BLE001
-            # One sweep's mistake must not end the others for as long as the server lives.
-            _log.exception("a sweep failed", problem=type(problem).__name__)
+        await run_once(database, clock)
         await asyncio.sleep(PAUSE)
 
 

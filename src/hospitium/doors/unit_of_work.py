@@ -117,7 +117,7 @@ async def _keep_refusal(
             await events.record(
                 Context(tx, actor, now),
                 EventKind.REFUSED,
-                subject=(permission.value.partition(".")[0], about),
+                subject=(permission.value.partition(".")[0].removesuffix("s"), about),
                 permission=permission.value,
                 refusal=type(refusal).__name__,
             )

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 
-from hospitium.engine.errors import Invalid, KeyReused, NotSignedIn
+from hospitium.engine.errors import Invalid, KeyReused, NotSignedIn, Unavailable
 from hospitium.storage.statements import Query, Statement, struct
 from hospitium.storage.tables import metadata
 
@@ -108,7 +108,9 @@ async def claim(ctx: Context, key: str, request_digest: bytes) -> KeptAnswer | N
     if claimed:
         return None
     kept = await _KEPT.first(ctx.tx, account_id=ctx.actor.account_id, key=key)
-    if kept is None or kept.request_digest != request_digest:
+    if kept is None:
+        raise Unavailable(1)  # swept away this very moment: a second try finds it free
+    if kept.request_digest != request_digest:
         raise KeyReused
     return kept
 

@@ -101,7 +101,9 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 
 async def verify(tx: Transaction, rules: PartnershipRules, now: datetime) -> list[Violation]:
-    """Return every invariant that doesn't hold, with up to ten rows that show it. Reads one snapshot, writes nothing."""
+    """Return every invariant that doesn't hold, with up to ten rows that show it. Reads one snapshot, writes
+    nothing; must come first in its transaction."""
+    await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     values = {":now": now, ":active_limit": rules.active_limit, ":pending_limit": rules.pending_limit}
     violations = []
     for invariant in INVARIANTS:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DiskFullError,
+    asyncpg.OperatorInterventionError,  # it stops, crashes, starts up, or somebody there ended our statement
+    asyncpg.InsufficientResourcesError,  # connections, memory, disk
     asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,  # a replica that isn't the primary yet
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,  # somebody holds a row for very long: waiting again would only hold up more
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # how the driver puts it when the server says farewell between two statements
     OSError,
     TimeoutError,
 )
@@ -37,7 +38,7 @@ _CANT_ENTER = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
-_COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+_COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 # A transaction that was forgotten, or waits behind one, must not hold others up for ever.

@@ -25,6 +25,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,7 @@ class EmbeddedPostgres:
     def url(self, database: str) -> str:
         """Return a connection URL for one database, with the password in it: never to be logged."""
         password = self._password_file.read_text().strip()
-        return f"postgresql://{SUPERUSER}:{password}@/{database}?host={self._socket_directory}"
+        return f"postgresql://{SUPERUSER}:{password}@/{database}?host={quote(str(self._socket_directory), safe='/')}"
 
     def start(self) -> None:
         """Make the cluster if there is none, start its server if it doesn't run, and wait until it answers.
@@ -203,7 +204,7 @@ class EmbeddedPostgres:
         if not self._socket_directory.exists():
             self._socket_directory.mkdir(parents=True, mode=PRIVATE)
             self._give(self._socket_directory)
-        found = self._socket_directory.stat()
+        found = self._socket_directory.lstat()  # a link is not the directory we made
         owner = self._user.pw_uid if self._user else os.geteuid()
         if found.st_uid != owner or stat.S_IMODE(found.st_mode) != PRIVATE:
             raise EmbeddedFailure(
@@ -213,7 +214,8 @@ class EmbeddedPostgres:
 
     def _choose_socket_directory(self) -> Path:
         near = self.data / "socket"
-        if len(str(near / SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
+        # A comma parts several directories, to PostgreSQL and to its clients.
+        if len(os.fsencode(near / SOCKET_NAME)) <= LONGEST_SOCKET_PATH and "," not in str(near):
             return near
         runtime = (
             Path("/run")
@@ -238,8 +240,10 @@ class EmbeddedPostgres:
             shutil.copytree(origin, arriving / package.name / origin.name, symlinks=True)
             if libraries.is_dir():
                 shutil.copytree(libraries, arriving / libraries.name, symlinks=True)
-            for directory in (arriving, arriving / package.name):
-                directory.chmod(0o711)
+            for copied in (arriving, *arriving.rglob("*")):
+                if not copied.is_symlink():  # what its owner may read and run, the unprivileged user may
+                    mode = copied.stat().st_mode & 0o500
+                    copied.chmod(copied.stat().st_mode | mode >> 3 | mode >> 6)
             arriving.rename(copy)
         return copy / origin.parent.name / origin.name / self._binaries.name
 
@@ -285,14 +289,17 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         settings = CONFIGURATION.format(
-            socket_directory=self._socket_directory,
+            socket_directory=str(self._socket_directory).replace("'", "''"),
             connections=self.connections,
             durable="on" if self.durable else "off",
         )
         for name, text in (("postgresql.conf", settings), ("pg_hba.conf", WHO_MAY_CONNECT)):
-            path = self.cluster / name
-            _write_private(path, text)
-            self._give(path)
+            # Written where only we may write, and moved: in its own directory the unprivileged user could have put a link
+            # under this name, and root would follow it.
+            arriving = self.data / f"{name}.arriving"
+            _write_private(arriving, text)
+            self._give(arriving)
+            arriving.rename(self.cluster / name)
         # Left by a killed server, it names a number that may be a stranger's by now; nobody else comes here.
         (self._socket_directory / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
         if self._log.exists() and self._log.stat().st_size > LARGEST_LOG:

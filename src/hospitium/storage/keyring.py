@@ -152,7 +152,11 @@ def _read(path: Path) -> Key:
 
 
 def _make(directory: Path, purpose: KeyPurpose, number: int, now: datetime) -> Key:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for missing in reversed([path for path in directory.parents if not path.exists()]):
+        missing.mkdir(exist_ok=True)
+        # Under root the embedded database's user must pass through; what is inside stays closed.
+        missing.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    directory.mkdir(exist_ok=True, mode=0o700)
     key = Key(purpose, number, now, secrets.token_hex(32))
     try:
         _write(directory, key, new=True)

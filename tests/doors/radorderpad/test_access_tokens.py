@@ -118,8 +118,8 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
     "no JSON at all": lambda f: "a.b.c",
     "dots": lambda f: "...",
     "5,000 characters": lambda f: "a" * 5_000,
-    "a good one with a long tail": lambda f: f.token + "." + "a" * 100_000,
-    "1 MB": lambda f: "a" * 1_000_000,
+    "a good one with a long tail": lambda f: f.token + "." + "a" * 50_000,
+    "60 kB": lambda f: "a" * 60_000,
 }  # fmt: skip
 
 

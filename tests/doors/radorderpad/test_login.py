@@ -130,10 +130,16 @@ async def test_a_disabled_account_is_told_so_only_with_its_password(house: House
     await signed_in(house)
 
 
-async def test_with_inactive_organizations_only_it_is_403(house: House) -> None:
-    for email in ("nia@newcomer.example", "cal@closed.example"):
-        refused = refusal(await login(house, email), 403, "INSUFFICIENT_PERMISSIONS")
-        assert refused["message"] == "Your organization is not active"
+async def test_with_suspended_organizations_only_it_is_403(house: House) -> None:
+    refused = refusal(await login(house, "cal@closed.example"), 403, "INSUFFICIENT_PERMISSIONS")
+    assert refused["message"] == "Your organization is not active"
+
+
+async def test_who_waits_for_the_operator_signs_in_without_an_organization(house: House) -> None:
+    user = data(await login(house, "nia@newcomer.example"))["user"]
+    assert (user["organizationId"], user["role"]) == (None, None)
+    chosen = await login(house, "nia@newcomer.example", organizationId=str(house.newcomer))
+    refusal(chosen, 403, "INSUFFICIENT_PERMISSIONS")
 
 
 async def test_among_several_organizations_the_oldest_active_one_is_the_default_and_one_may_choose(

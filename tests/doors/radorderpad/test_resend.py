@@ -106,14 +106,18 @@ async def test_it_is_exempt_from_the_cooldown_once_per_cycle_and_then_obeys_it(
     await house.must_be_sound()
 
 
-async def test_the_exemption_belongs_to_the_pair_and_not_to_one_connection(
+async def test_the_exemption_is_for_the_latest_connection_of_the_pair_alone(
     house: House, clock: MovableClock
 ) -> None:
     first = await rejected_by_lakeside(house)
     clock.advance(days=30)
     second = await rejected_by_lakeside(house)
-    data(await house.ada.does("resend", first))
-    data(await house.rui.does("reject", first))
+    refused = refusal(
+        await house.ada.does("resend", first), 409, "REJECTION_COOLDOWN"
+    )  # an older one is no way round
+    assert instant(refused["error"]["retryAfter"]) > clock.now
+    data(await house.ada.does("resend", second))
+    data(await house.rui.does("reject", second))
     for connection_id in (first, second):
         refusal(await house.ada.does("resend", connection_id), 409, "REJECTION_COOLDOWN")
 

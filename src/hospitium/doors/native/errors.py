@@ -6,7 +6,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
-from litestar.exceptions import ClientException, HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    InternalServerException,
+    MethodNotAllowedException,
+    NotFoundException,
+)
 
 from hospitium.doors.answers import answer, send
 from hospitium.doors.json_body import LARGEST_BODY, WrongContentType
@@ -92,7 +98,7 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
             return _send(404, "not-found", "There is nothing at this address")
         case HTTPException(status_code=413):
             return _send(413, "too-large", f"The body must be at most {LARGEST_BODY:,} bytes")
-        case ClientException():
+        case ClientException() | InternalServerException(detail="client disconnected prematurely"):
             return _send(400, "invalid", "The request can't be read")
         case _:
             request_id = str(request.scope.get("hospitium.request_id", ""))

@@ -12,11 +12,19 @@ from hospitium.doors.radorderpad.wire import Body, Wire, body_id, printed_role, 
 from hospitium.doors.surroundings import Surroundings, surroundings
 from hospitium.engine.accounts import queries as account_queries
 from hospitium.engine.accounts.emails import canonical_email
+from hospitium.engine.accounts.passwords import typed_password
 from hospitium.engine.accounts.record import AccountStatus
-from hospitium.engine.errors import Forbidden, Invalid, Refusal, SessionEnded, WrongCredentials
+from hospitium.engine.errors import (
+    Forbidden,
+    Invalid,
+    Refusal,
+    SessionEnded,
+    Unavailable,
+    WrongCredentials,
+)
 from hospitium.engine.ids import new_id
 from hospitium.engine.permissions import Permission
-from hospitium.engine.secrets import LinkToken, Password, TokenSeed, derive, seed
+from hospitium.engine.secrets import LinkToken, TokenSeed, derive, seed
 from hospitium.engine.sessions import actions
 from hospitium.engine.sessions.actions import PasswordVerdict, Renewed, SignedIn
 from hospitium.engine.sessions.record import ACCESS_LIFE, REFRESH_PURPOSE
@@ -120,7 +128,7 @@ async def _compare(request: Request[Any, Any, Any], address: str, password: str)
     kept = await house.work.perform(
         request, Permission.SIGN_IN, lambda ctx: account_queries.kept_password(ctx, email_key)
     )
-    return await house.passwords.compare(Password(password), kept)
+    return await house.passwords.compare(typed_password(password), kept)
 
 
 async def _note_failure(request: Request[Any, Any, Any], verdict: PasswordVerdict, refusal: Refusal) -> None:
@@ -135,9 +143,10 @@ def _tokens(house: Surroundings, signed_in: SignedIn, refresh: TokenSeed) -> Ans
     _session, account, belonging = signed_in
     role = None if belonging is None else printed_role(belonging.role, belonging.organization_type)
     token = house.access_tokens.mint(signed_in, role, house.work.clock())
-    refresh_token = derive(
-        house.link_keys[refresh.key_number], REFRESH_PURPOSE, refresh.row_id, refresh.nonce
-    )
+    key = house.link_keys.get(refresh.key_number)
+    if key is None:
+        raise Unavailable(1)  # made by a server that has a newer key; this one takes it up at its next start
+    refresh_token = derive(key, REFRESH_PURPOSE, refresh.row_id, refresh.nonce)
     user = User(
         account.id,
         account.first_name,

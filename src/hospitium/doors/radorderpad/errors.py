@@ -8,6 +8,7 @@ import structlog
 from litestar.exceptions import (
     ClientException,
     HTTPException,
+    InternalServerException,
     MethodNotAllowedException,
     NotFoundException,
 )
@@ -110,7 +111,7 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
             return _send(
                 413, f"The body must be at most {LARGEST_BODY:,} bytes", {"code": "PAYLOAD_TOO_LARGE"}
             )
-        case ClientException():
+        case ClientException() | InternalServerException(detail="client disconnected prematurely"):
             return _send(
                 400,
                 "The request can't be read",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -26,8 +25,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine.access.decide import Candidate, Decision, decide
 from hospitium.engine.accounts.record import AccountStatus, accounts
-from hospitium.engine.actor import Role
-from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind, grants
+from hospitium.engine.grants.record import GranteeKind, ResourceKind, grants
 from hospitium.engine.levels import Level
 from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
@@ -53,23 +51,6 @@ class Question(msgspec.Struct, frozen=True):
     resource_type: str = ""
 
 
-class _Row(msgspec.Struct, frozen=True):
-    grant_id: UUID
-    grantee_kind: GranteeKind
-    grantee_id: UUID
-    level: int
-    starts_at: datetime
-    ends_at: datetime | None
-    cause_kind: CauseKind
-    cause_id: UUID | None
-    role: Role | None
-    membership_starts_at: datetime | None
-    membership_ends_at: datetime | None
-    subject_is_active: bool
-    grantee_is_active: bool
-    resource_is_active: bool
-
-
 _SUBJECT = bindparam("subject_id", type_=Uuid)
 _WHEN = TIMESTAMP(timezone=True)
 _grantee = organizations.alias("grantee")
@@ -80,7 +61,7 @@ def _is_active(table: Any, status: str) -> Any:
     return func.coalesce(table.c.status == status, false())
 
 
-def _gathering(subject: SubjectKind) -> Query[_Row]:
+def _gathering(subject: SubjectKind) -> Query[Candidate]:
     by_account = subject is SubjectKind.ACCOUNT
     itself = select(
         _SUBJECT.label("grantee_id"),
@@ -145,7 +126,7 @@ def _gathering(subject: SubjectKind) -> Query[_Row]:
             grants.c.grantee_kind
             == case((standing.c.role.is_(None), subject.value), else_=literal_column("'organization'")),
         ),
-        struct(_Row),
+        struct(Candidate),
     )
 
 
@@ -154,20 +135,13 @@ _GATHER = {subject: _gathering(subject) for subject in SubjectKind}
 
 async def candidates(ctx: Context, question: Question) -> list[Candidate]:
     """Return every grant that could matter to a question, with the path by which it reaches the subject."""
-    rows = await _GATHER[question.subject_kind].all(
+    return await _GATHER[question.subject_kind].all(
         ctx.tx,
         subject_id=question.subject_id,
         resource_kind=question.resource_kind.value,
         resource_type=question.resource_type,
         resource_id=question.resource_id,
     )
-    return [
-        Candidate(
-            **{name: getattr(row, name) for name in _Row.__struct_fields__ if name != "level"},
-            level=Level(row.level),
-        )
-        for row in rows
-    ]
 
 
 async def check(ctx: Context, question: Question) -> Decision:

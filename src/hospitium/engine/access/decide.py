@@ -17,7 +17,7 @@ from hospitium.engine.grants.record import CauseKind, GranteeKind
 from hospitium.engine.levels import Level
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True):
     """One grant that could matter, and the path by which it reaches the subject."""
 
     grant_id: UUID

@@ -16,12 +16,17 @@ SHORTEST = 10
 LONGEST = 256
 
 
+def typed_password(text: str) -> Password:
+    """Return a password in the one form that is hashed and compared (NFC): keyboards differ in how they write an accent."""
+    return Password(unicodedata.normalize("NFC", text))
+
+
 def checked_password(field: str, text: str) -> Password:
     """Return the password in the one form that is hashed (NFC); Invalid names the field if it is refused.
 
     It is never trimmed and never shortened.
     """
-    password = unicodedata.normalize("NFC", text)
+    password = typed_password(text).reveal()
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(field, f"must be {SHORTEST} to {LONGEST} characters long")
     if "\0" in password:

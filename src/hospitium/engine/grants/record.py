@@ -6,16 +6,11 @@ the same question with another `now` (docs/decisions/0006).
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
-from uuid import UUID
 
-import msgspec
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, SmallInteger, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-from hospitium.engine.levels import Level
 from hospitium.storage.tables import metadata
 
 
@@ -44,7 +39,6 @@ class CauseKind(StrEnum):
     OPERATOR = "operator"
 
 
-_KINDS = ", ".join
 grants = Table(
     "grants",
     metadata,
@@ -93,26 +87,3 @@ Index(
 Index("grants_on_resource_ix", grants.c.resource_id, grants.c.resource_kind, grants.c.starts_at)
 Index("grants_of_cause_ix", grants.c.cause_id, postgresql_where=grants.c.ends_at.is_(None))
 Index("grants_made_under_ix", grants.c.made_under_id, postgresql_where=grants.c.made_under_id.is_not(None))
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """A grant as it is kept. `ends_at` None: until something ends it."""
-
-    id: UUID
-    grantee_kind: GranteeKind
-    grantee_id: UUID
-    resource_kind: ResourceKind
-    resource_type: str
-    resource_id: str
-    fhir_server_id: UUID | None
-    level: Level
-    is_owner: bool
-    patient_id: str | None
-    restrictions: list[dict[str, Any]]
-    starts_at: datetime
-    ends_at: datetime | None
-    cause_kind: CauseKind
-    cause_id: UUID | None
-
-
-GRANT_COLUMNS = tuple(grants.c[name] for name in Grant.__struct_fields__)

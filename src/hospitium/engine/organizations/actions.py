@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import ARRAY, Text, bindparam, update
+from sqlalchemy import Text, bindparam, func, update
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from hospitium.engine import events
 from hospitium.engine.accounts.emails import canonical_email
@@ -72,7 +73,9 @@ _UPDATE = Query(
             name: bindparam(name, type_=ARRAY(Text) if name.startswith("special") else Text)
             for name in _WRITABLE
         },
-        updated_at=bindparam("now"),
+        updated_at=func.greatest(
+            bindparam("now", type_=TIMESTAMP(timezone=True)), organizations.c.updated_at
+        ),
         version=organizations.c.version + 1,
     )
     .returning(*PROFILE_COLUMNS),

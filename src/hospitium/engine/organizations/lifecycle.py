@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, func
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine.lifecycle import Lifecycle, Move
 from hospitium.engine.organizations.record import (
@@ -25,7 +26,10 @@ class Party(StrEnum):
     OPERATOR = "operator"
 
 
-_STAMP: dict[str, Any] = {"updated_at": bindparam("now")}
+# Never before the last change, though this clock may be behind the one of then.
+_STAMP: dict[str, Any] = {
+    "updated_at": func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), organizations.c.updated_at)
+}
 MOVES = {
     "approve": Move(frozenset({Status.PENDING}), Status.ACTIVE, Party.OPERATOR, _STAMP),
     "suspend": Move(frozenset({Status.ACTIVE}), Status.SUSPENDED, Party.OPERATOR, _STAMP),

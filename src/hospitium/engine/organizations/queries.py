@@ -21,10 +21,10 @@ from hospitium.engine.organizations.record import (
     organizations,
 )
 from hospitium.engine.partnerships.lifecycle import EFFECTIVE_STATUS
-from hospitium.engine.partnerships.record import LatestPartnership, Standing, partnerships
+from hospitium.engine.partnerships.record import LIVE, LatestPartnership, Standing, partnerships
 from hospitium.engine.permissions import organization_of
 from hospitium.engine.text import search_key
-from hospitium.storage.statements import Query, exactly, pair, scalar, struct
+from hospitium.storage.statements import Query, exactly, one_of, pair, scalar, struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,8 @@ def _latest_with(other: Any) -> Any:
     return (
         select(EFFECTIVE_STATUS.label("latest_status"), _p.source_id.label("latest_source_id"))
         .where(_p.pair_low == func.least(other, _ME), _p.pair_high == func.greatest(other, _ME))
-        .order_by(_p.requested_at.desc(), _p.id.desc())
+        # The live one first: two servers' clocks may have put the one before it later.
+        .order_by(one_of(_p.status, LIVE).desc(), _p.requested_at.desc(), _p.id.desc())
         .limit(1)
         .lateral("latest")
     )

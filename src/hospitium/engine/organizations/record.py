@@ -86,6 +86,7 @@ Index(
     organizations.c.state,
     organizations.c.name_key,
     organizations.c.id,
+    postgresql_include=["type"],
     postgresql_where=exactly(organizations.c.status, "active"),
 )
 Index(

@@ -14,6 +14,7 @@ from hospitium.engine import events
 from hospitium.engine.errors import (
     ActiveLimitReached,
     AlreadyConnected,
+    CoolingDown,
     Invalid,
     NameTaken,
     NotFound,
@@ -287,7 +288,7 @@ async def _ask_again(
     _require_active(locked, me, other)
     facts = await queries.facts(ctx, me, other)
     _refuse_second(facts)
-    exempted_at = _exemption(ctx, verb, facts, rules)
+    exempted_at = _exemption(ctx, verb, locked.partnership.id, facts, rules)
     _refuse_too_many(facts, rules)
 
     await _expire_first(ctx, facts)
@@ -321,32 +322,38 @@ def _refuse_too_many(facts: Facts, rules: PartnershipRules) -> None:
 
 
 def _refuse_too_soon(ctx: Context, facts: Facts, rules: PartnershipRules) -> None:
-    if facts.rejected_at is not None and ctx.now < (until := facts.rejected_at + rules.rejection_cooldown):
-        raise RejectionCooldown(until)
-    if facts.terminated_at is not None and ctx.now < (
-        until := facts.terminated_at + rules.termination_cooldown
-    ):
-        raise TerminationCooldown(until)
+    """Raise the cool-down that lasts longest, if any is running."""
+    rejected = ctx.now if facts.rejected_at is None else facts.rejected_at + rules.rejection_cooldown
+    terminated = ctx.now if facts.terminated_at is None else facts.terminated_at + rules.termination_cooldown
+    if max(rejected, terminated) <= ctx.now:
+        return
+    if rejected > terminated:
+        raise RejectionCooldown(rejected)
+    raise TerminationCooldown(terminated)
 
 
-def _exemption(ctx: Context, verb: str, facts: Facts, rules: PartnershipRules) -> datetime | None:
+def _exemption(
+    ctx: Context, verb: str, partnership_id: UUID, facts: Facts, rules: PartnershipRules
+) -> datetime | None:
     """Return now if the exemption from a cool-down is used by this ask, None if there is no cool-down to be free of.
 
-    Once per cycle (ruling 8): whoever used it within the span of the cool-down obeys the cool-down.
+    Once per cycle (ruling 8), and only for the latest partnership of the pair: whoever used it within the span of the
+    cool-down, or digs out an older one, obeys the cool-down.
     """
     try:
         _refuse_too_soon(ctx, facts, rules)
-    except (RejectionCooldown, TerminationCooldown) as cooling:
+    except CoolingDown as cooling:
         if verb == "resend":
             used, span, exempt = facts.resend_exempted_at, rules.rejection_cooldown, rules.resend_is_exempt
         else:
             used, span, exempt = facts.reestablish_exempted_at, rules.termination_cooldown, True
-        if exempt and (used is None or ctx.now >= used + span):
+        if not exempt or facts.latest_id != partnership_id:
+            raise
+        if used is None or ctx.now >= used + span:
             return ctx.now
-        if exempt and used is not None:
-            cooling.until = min(
-                cooling.until, used + span
-            )  # the next exemption may come before the cool-down ends
+        cooling.until = min(
+            cooling.until, used + span
+        )  # the next exemption may come before the cool-down ends
         raise
     return None
 
@@ -484,6 +491,6 @@ def _imported_columns(ctx: Context, given: ImportedPartnership, rules: Partnersh
         "canceled_at": ended_at if status is Status.CANCELED else None,
         "terminated_at": ended_at if terminated else None,
         "terminated_by": (given.terminated_by or given.source_id) if terminated else None,
-        "termination_reason": plain_text("reason", given.reason or "Not said") if terminated else None,
+        "termination_reason": (plain_text("reason", given.reason) or "Not said") if terminated else None,
         "rejected_at": responded_at if status is Status.REJECTED else None,
     }

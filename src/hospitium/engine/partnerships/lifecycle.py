@@ -102,6 +102,11 @@ MOVES = {
         # Who asks is the source from here on. The rejections remembered were of the old direction, and an approval
         # has come since; an exemption is remembered only for who used it.
         _ASK_AGAIN | {
+            # Without a message of one's own: the other side's words are not put into one's mouth.
+            "message": case(
+                (_c.source_id == _ME, func.coalesce(bindparam("message", type_=Text), _c.message)),
+                else_=bindparam("message", type_=Text),
+            ),
             "source_id": _ME,
             "target_id": case((_c.source_id == _ME, _c.target_id), else_=_c.source_id),
             "resend_exempted_at": case((_c.source_id == _ME, _c.resend_exempted_at), else_=null()),

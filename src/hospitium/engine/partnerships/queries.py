@@ -31,6 +31,7 @@ from hospitium.engine.organizations.record import (
 )
 from hospitium.engine.partnerships.lifecycle import COLUMNS, IN_TIME, OVERDUE
 from hospitium.engine.partnerships.record import (
+    LIVE,
     Partnership,
     PartnershipDetail,
     PartnershipStatus as Status,
@@ -154,7 +155,7 @@ def _side_is_me(side: str) -> ColumnElement[bool]:
 
 _FROM_ME = (_c.source_id == _ME) & (_c.target_id == _OTHER)
 _OF_PAIR = (_c.pair_low == func.least(_ME, _OTHER)) & (_c.pair_high == func.greatest(_ME, _OTHER))
-_LIVE = one_of(_c.status, [Status.PENDING_APPROVAL, Status.APPROVED])
+_LIVE = one_of(_c.status, LIVE)
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -168,6 +169,7 @@ class Facts(msgspec.Struct, frozen=True):
     terminated_at: datetime | None
     resend_exempted_at: datetime | None
     reestablish_exempted_at: datetime | None
+    latest_id: UUID | None
 
 
 def _active(organization: Any) -> Any:
@@ -211,6 +213,12 @@ FACTS = Query(
         _one(func.max(_c.terminated_at), _OF_PAIR).label("terminated_at"),
         _one(func.max(_c.resend_exempted_at), _FROM_ME, _OF_PAIR).label("resend_exempted_at"),
         _one(func.max(_c.reestablish_exempted_at), _OF_PAIR).label("reestablish_exempted_at"),
+        select(_c.id)
+        .where(_OF_PAIR)
+        .order_by(_c.requested_at.desc(), _c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("latest_id"),
     ),
     struct(Facts),
 )

@@ -24,6 +24,9 @@ class PartnershipStatus(StrEnum):
     TERMINATED = "terminated"
 
 
+LIVE = (PartnershipStatus.PENDING_APPROVAL, PartnershipStatus.APPROVED)
+"""The statuses of which a pair has one at most."""
+
 _WHEN = TIMESTAMP(timezone=True)
 partnerships = Table(
     "partnerships",
@@ -74,7 +77,7 @@ Index(
     partnerships.c.pair_low,
     partnerships.c.pair_high,
     unique=True,
-    postgresql_where=one_of(partnerships.c.status, ["pending_approval", "approved"]),
+    postgresql_where=one_of(partnerships.c.status, LIVE),
 )
 Index(
     "partnerships_pair_latest_ix",

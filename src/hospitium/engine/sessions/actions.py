@@ -56,10 +56,11 @@ class SignedIn(NamedTuple):
     belonging: Belonging | None
 
 
+# Locked, so that whoever disables the account meanwhile waits, and then finds the session and ends it.
 _ACCOUNT_WITH_HASH = Query(
-    select(*ACCOUNT_COLUMNS).where(
-        accounts.c.id == bindparam("account_id"), accounts.c.password_hash == bindparam("password_hash")
-    ),
+    select(*ACCOUNT_COLUMNS)
+    .where(accounts.c.id == bindparam("account_id"), accounts.c.password_hash == bindparam("password_hash"))
+    .with_for_update(read=True),
     struct(Account),
 )
 _INSERT = Query(
@@ -235,7 +236,8 @@ def _choose(belongings: list[Belonging], organization_id: UUID | None) -> Belong
         if not belongings:
             raise Forbidden("You are not a member of this organization")
     active = [one for one in belongings if one.organization_status is OrganizationStatus.ACTIVE]
-    if belongings and not active:
+    only_pending = all(one.organization_status is OrganizationStatus.PENDING for one in belongings)
+    if belongings and not active and (organization_id is not None or not only_pending):
         raise OrganizationInactive
     return active[0] if active else None
 

@@ -101,7 +101,7 @@ CREATE TABLE organizations (
     CONSTRAINT organizations_code_key UNIQUE (code)
 );
 CREATE INDEX organizations_active_by_name_ix ON organizations (name_key, id) INCLUDE (type) WHERE status = 'active';
-CREATE INDEX organizations_active_by_state_ix ON organizations (state, name_key, id) WHERE status = 'active';
+CREATE INDEX organizations_active_by_state_ix ON organizations (state, name_key, id) INCLUDE (type) WHERE status = 'active';
 CREATE INDEX organizations_active_name_trigrams_ix ON organizations USING gin (name_key gin_trgm_ops) WHERE status = 'active';
 CREATE INDEX organizations_npi_ix ON organizations (npi) WHERE npi IS NOT NULL;
 CREATE INDEX organizations_specialty_keys_ix ON organizations USING gin (specialty_keys) WHERE status = 'active';
@@ -271,7 +271,8 @@ BEGIN
 END $$
 """
 
-# The tallies follow the partnerships whoever writes them. Rows are touched in one order, so that two writers can't embrace.
+# The tallies follow the partnerships whoever writes them. Two writers can't embrace here: who moves a partnership holds the
+# locks of both organizations, whose tallies these are.
 KEEP_TALLIES = """
 CREATE FUNCTION keep_partnership_tallies() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -279,17 +280,8 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO partnership_tallies AS kept (organization_id, side, status, count)
-    SELECT organization_id, side, status, sum(change)
-    FROM (
-        SELECT NEW.source_id, 'source', NEW.status, 1
-        UNION ALL SELECT NEW.target_id, 'target', NEW.status, 1
-        UNION ALL SELECT OLD.source_id, 'source', OLD.status, -1 WHERE TG_OP = 'UPDATE'
-        UNION ALL SELECT OLD.target_id, 'target', OLD.status, -1 WHERE TG_OP = 'UPDATE'
-    ) AS changes (organization_id, side, status, change)
-    GROUP BY organization_id, side, status
-    HAVING sum(change) > 0
-    ORDER BY organization_id, side, status
-    ON CONFLICT (organization_id, side, status) DO UPDATE SET count = kept.count + excluded.count;
+    VALUES (NEW.source_id, 'source', NEW.status, 1), (NEW.target_id, 'target', NEW.status, 1)
+    ON CONFLICT (organization_id, side, status) DO UPDATE SET count = kept.count + 1;
     IF TG_OP = 'UPDATE' THEN
         UPDATE partnership_tallies SET count = count - 1
         WHERE organization_id = OLD.source_id AND side = 'source' AND status = OLD.status;
