@@ -96,7 +96,7 @@ class Pair:
             case _:
                 answer = await self.send(http, "asker", "POST", f"/{deal.id}/terminate", {"reason": "Over"})
         if answer.is_success:
-            deal.id = answer.json()["data"]["connectionId"]
+            deal.id = deal.id or answer.json()["data"]["connectionId"]
             deal.acknowledged = deal.tried
         elif answer.status_code != 503:
             self.strange.append(f"{COURSE[deal.tried]}: {answer.status_code} {answer.text}")
@@ -127,7 +127,7 @@ class Pair:
                 assert (await self.step(http, deal)).status_code == 201
             shown = await self.send(http, "asker", "GET", f"/{deal.id}")
             assert shown.status_code == 200, f"{COURSE[deal.acknowledged]} was acknowledged: {shown.text}"
-            now = COURSE.index(shown.json()["data"]["connection"]["status"])
+            now = COURSE.index(shown.json()["data"]["status"])
             assert deal.acknowledged <= now <= deal.tried, (
                 COURSE[deal.acknowledged],
                 COURSE[now],
@@ -155,13 +155,12 @@ class Market:
             await asyncio.gather(*(pair.sign_in(http) for pair in self.pairs))
 
     @asynccontextmanager
-    async def dealing(self, server: Server) -> AsyncIterator[list[asyncio.Task[None]]]:
+    async def dealing(self, server: Server) -> AsyncIterator[None]:
         """All pairs deal while the block runs, and until the server is gone."""
-        async with self.caller(server) as http:
-            tasks = [asyncio.create_task(pair.deal_without_end(http)) for pair in self.pairs]
-            yield tasks
-            async with asyncio.timeout(60):
-                await asyncio.gather(*tasks)
+        async with self.caller(server) as http, asyncio.timeout(120), asyncio.TaskGroup() as group:
+            for pair in self.pairs:
+                group.create_task(pair.deal_without_end(http))
+            yield
 
     async def must_be_as_acknowledged(self, server: Server) -> None:
         async with self.caller(server) as http:

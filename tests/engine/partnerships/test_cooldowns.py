@@ -10,6 +10,7 @@ import pytest
 
 from engine.ground import Ground
 from hospitium.engine.errors import RejectionCooldown, TerminationCooldown
+from hospitium.engine.partnerships import actions as partnerships
 
 COOLDOWN = timedelta(days=30)
 TICK = timedelta(microseconds=1)
@@ -120,6 +121,41 @@ async def test_an_exemption_is_used_up_only_for_who_used_it(ground: Ground) -> N
     await reject(ground, "ada", partnership_id)
     await ground.moves("rui", "resend", partnership_id)
     assert await ground.violations() == []
+
+
+async def test_only_the_latest_of_a_pair_is_exempt(ground: Ground) -> None:
+    """Who digs out an older rejection obeys the cool-down of what came since."""
+    older, at = await rejected(ground)
+    ground.clock.now = at + COOLDOWN
+    latest, at = await rejected(ground)
+    with pytest.raises(RejectionCooldown) as refused:
+        await ground.moves("ada", "resend", older)
+    assert refused.value.until == at + COOLDOWN
+    await ground.moves("ada", "resend", latest)
+
+
+async def test_of_two_cool_downs_the_longer_one_is_told(ground: Ground) -> None:
+    _, ended = await terminated(ground)
+    ground.clock.now = ended + COOLDOWN - timedelta(days=1)
+    with pytest.raises(TerminationCooldown) as terminated_lately:
+        await ground.asks("ada", "lakeside")
+    assert terminated_lately.value.until == ended + COOLDOWN
+    ground.clock.now = ended + COOLDOWN
+    _, at = await rejected(ground)
+    with pytest.raises(RejectionCooldown) as rejected_lately:
+        await ground.asks("ada", "lakeside")
+    assert rejected_lately.value.until == at + COOLDOWN
+
+
+async def test_who_takes_it_up_again_speaks_his_own_words(ground: Ground) -> None:
+    """What ada once wrote is not put into rui's mouth; ada's own stays hers."""
+    partnership_id = await ground.asks("ada", "lakeside", message="We are ada's")
+    for who, kept in (("ada", "We are ada's"), ("rui", None)):
+        await ground.moves("rui", "approve", partnership_id)  # ada has asked, both times
+        await ground.moves("ada", "terminate", partnership_id)
+        ground.clock.advance(days=31)
+        view = await ground.does(who, partnerships.reestablish, partnership_id, None, ground.rules)
+        assert view.partnership.message == kept
 
 
 async def test_the_exemption_can_be_switched_off(ground: Ground) -> None:
