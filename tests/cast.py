@@ -182,6 +182,7 @@ class House:
             uvicorn.Config(
                 application(parts),
                 http=BoundedProtocol,
+                timeout_keep_alive=600,  # a slow machine is not what is tested
                 lifespan="off",
                 log_config=None,
                 access_log=False,
