@@ -122,7 +122,7 @@ async def test_a_true_deadlock_is_a_collision(house: House, database_url: str) -
 
 
 async def test_a_refusal_that_can_not_be_kept_is_not_given(house: House) -> None:
-    """What can't be put on record isn't answered (DESIGN §3.3): the caller is told to come back."""
+    """What can't be put on record isn't answered (ARCHITECTURE.md, "Transactions and locks"): the caller is told to come back."""
     async with house.database.transaction() as tx:
         await tx.execute(FAILING.format(code="57P01", times=1_000).replace("partnerships", "events"))
     refusal(await house.ben.asks(house.lakeside), 503, "SERVICE_UNAVAILABLE")

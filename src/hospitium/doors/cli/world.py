@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hospitium.engine.secrets import HashedPassword
 
 LARGEST_FILE = 200_000_000  # bytes
+LONGEST_PATH = 200  # characters of an entry's path that are shown
 WHOLE = "the file"
 NOT_YET = ("teams", "objectTypes", "records", "fhirServers", "persons", "invites", "clientKeys")
 
@@ -124,7 +125,9 @@ def read(path: Path) -> World:
     try:
         return world_of(parse(text) if path.suffix.lower() == ".json" else _parse_yaml(text))
     except Invalid as refusal:
-        raise Invalid(WHOLE if refusal.field == "body" else refusal.field, refusal.reason) from None
+        # It goes to somebody's terminal, and the file may come from anybody.
+        field = "".join(c if c.isprintable() else "\ufffd" for c in refusal.field[:LONGEST_PATH])
+        raise Invalid(WHOLE if field == "body" else field, refusal.reason) from None
 
 
 def world_of(value: Any) -> World:

@@ -1,0 +1,271 @@
+"""The operator's commands, beside a running server: what they print for people, what for scripts, and what a mistake looks like."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.conftest import PASSWORD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.running import Installation, Server
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+DATE = r"\d{4}-\d\d-\d\d"
+
+
+def lines(text: str) -> list[str]:
+    assert all(line == line.rstrip() for line in text.splitlines()), text
+    return text.splitlines()
+
+
+def new_code() -> str:
+    return f"org-{uuid.uuid4().hex[:8]}"
+
+
+# -- org -----------------------------------------------------------------------------------------------------------------
+
+
+def test_org_list_is_a_table_by_code(installation: Installation) -> None:
+    said = lines(installation.says("org", "list"))
+    assert said[0].split() == ["code", "name", "type", "status"]
+    assert [line.split()[0] for line in said[1:]] == sorted(line.split()[0] for line in said[1:])
+    assert any(re.fullmatch(r"lakeside +Lakeside Imaging +radiology +active", line) for line in said)
+
+    codes = {one["code"] for one in installation.json("org", "list")}
+    assert {"northside", "lakeside", "newcomer"} <= codes
+    assert {one["status"] for one in installation.json("org", "list", "--status", "active")} == {"active"}
+
+
+def test_org_show_says_what_there_is_to_say_a_line_each(installation: Installation) -> None:
+    said = lines(installation.says("org", "show", "northside"))
+    assert said[:4] == [
+        "code         northside",
+        "name         Northside Family Practice",
+        "type         referring",
+        "status       active",
+    ]
+    assert re.fullmatch(rf"id           {UUID}", said[4])
+    assert said[5:8] == ["city         Dayton", "specialties  family medicine", "             obstetrics"]
+    assert re.fullmatch(rf"created at   {DATE} \d\d:\d\d UTC", said[8])
+    assert not any("None" in line for line in said)
+    shown = installation.json("org", "show", "northside")
+    assert (shown["code"], shown["specialties"], shown["npi"]) == (
+        "northside",
+        ["family medicine", "obstetrics"],
+        None,
+    )
+
+
+def test_org_create_approve_suspend_and_reinstate(installation: Installation) -> None:
+    code = new_code()
+    made = installation.json("org", "create", code, "--name", "Harbor Medical Center", "--type", "both")
+    assert (made["code"], made["status"]) == (code, "active")
+    assert installation.complains("org", "create", code, "--name", "Again", "--type", "both", status=1) == (
+        "hospitium: This code is taken\n"
+    )
+    assert installation.json("org", "suspend", code)["status"] == "suspended"
+    assert "suspended" in installation.complains("org", "suspend", code, status=1)
+    assert installation.json("org", "reinstate", code)["status"] == "active"
+
+
+def test_org_approve_lets_a_pending_organization_in(installation: Installation) -> None:
+    assert installation.json("org", "approve", "newcomer")["status"] == "active"
+    assert installation.complains("org", "approve", "newcomer", status=1).startswith("hospitium: ")
+
+
+def test_what_the_operator_decides_holds_for_the_next_request(
+    installation: Installation, server: Server
+) -> None:
+    code, email = new_code(), f"zoe@{uuid.uuid4().hex[:8]}.example"
+    installation.says("org", "create", code, "--name", "Harbor Medical Center", "--type", "both")
+    installation.says(
+        "account",
+        "create",
+        email,
+        "--password-file",
+        "-",
+        "--organization",
+        code,
+        "--role",
+        "admin",
+        given=PASSWORD,
+    )
+    with server.signed_in(email, PASSWORD) as zoe:
+        assert zoe.get("/api/connections/incoming").status_code == 200
+        installation.says("org", "suspend", code)
+        assert zoe.get("/api/connections/incoming").status_code == 403
+        installation.says("org", "reinstate", code)
+        assert zoe.get("/api/connections/incoming").status_code == 200
+        installation.says("account", "disable", email)
+        assert zoe.get("/api/connections/incoming").status_code == 401
+
+
+def test_an_organization_that_is_not_there_is_not_found(installation: Installation) -> None:
+    for verb in ("show", "suspend"):
+        assert (
+            installation.complains("org", verb, "nowhere", status=1) == "hospitium: Organization not found\n"
+        )
+
+
+# -- account -------------------------------------------------------------------------------------------------------------
+
+
+def test_account_list_and_show(installation: Installation) -> None:
+    said = lines(installation.says("account", "list"))
+    assert said[0].split() == ["email", "name", "status"]
+    assert any(re.fullmatch(r"ada@northside.example +Ada Park +active", line) for line in said)
+    assert {one["email"] for one in installation.json("account", "list")} >= {
+        "ada@northside.example",
+        "rui@lakeside.example",
+    }
+
+    said = lines(installation.says("account", "show", "ADA@northside.example"))
+    assert said[:3] == ["email        ada@northside.example", "name         Ada Park", "status       active"]
+    assert said[-1] == "member of    northside as admin"
+    shown = installation.json("account", "show", "ada@northside.example")
+    assert [(one["code"], one["role"]) for one in shown["memberships"]] == [("northside", "admin")]
+    assert "password" not in json.dumps(shown)
+
+
+def test_account_create_join_leave_disable_enable(installation: Installation) -> None:
+    email = f"ben@{uuid.uuid4().hex[:8]}.example"
+    made = installation.json(
+        "account", "create", email, "--first-name", "Ben", "--last-name", "Lindqvist", "--verified", "--password-file", "-",
+        given=f"{PASSWORD}\n",
+    )  # fmt: skip
+    assert (made["email"], made["status"], made["memberships"]) == (email, "active", [])
+    assert made["verified_at"] is not None
+    assert installation.complains(
+        "account", "create", email, "--password-file", "-", status=1, given=PASSWORD
+    ) == ("hospitium: This email is taken\n")
+
+    joined = installation.json("account", "join", email, "northside", "--role", "physician")
+    assert [(one["code"], one["role"]) for one in joined["memberships"]] == [("northside", "physician")]
+    assert installation.json("account", "leave", email, "northside")["memberships"] == []
+    assert installation.complains("account", "leave", email, "northside", status=1).startswith("hospitium: ")
+
+    assert installation.json("account", "disable", email)["status"] == "disabled"
+    assert (
+        installation.complains("account", "disable", email, status=1)
+        == "hospitium: The account is disabled already\n"
+    )
+    assert installation.json("account", "enable", email)["status"] == "active"
+
+
+def test_account_create_makes_all_of_it_or_nothing(installation: Installation) -> None:
+    email = f"ben@{uuid.uuid4().hex[:8]}.example"
+    words = ("account", "create", email, "--password-file", "-", "--organization", "nowhere")
+    assert installation.complains(*words, status=1, given=PASSWORD) == "hospitium: Organization not found\n"
+    assert installation.complains("account", "show", email, status=1) == "hospitium: Account not found\n"
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "says"),
+    [
+        ("ben", PASSWORD, "hospitium: email: "),
+        ("ben@x.example", "short", "hospitium: password: must be"),
+        ("ben@x.example", "password123", "hospitium: password: "),
+    ],
+)
+def test_account_create_refuses_what_it_can_not_use(
+    installation: Installation, email: str, password: str, says: str
+) -> None:
+    said = installation.complains(
+        "account", "create", email, "--password-file", "-", status=2, given=password
+    )
+    assert said.startswith(says)
+    assert said.count("\n") == 1
+
+
+# -- load, keys, verify, migrate -----------------------------------------------------------------------------------------
+
+
+def test_load_prints_a_line_a_kind_with_counts(installation: Installation, world_file: Path) -> None:
+    assert lines(installation.says("load", str(world_file))) == [
+        "organizations      0 created       3 there already",
+        "accounts           0 created       3 there already",
+        "memberships        0 created       3 there already",
+        "partnerships       0 created       1 there already",
+    ]
+    assert installation.json("load", str(world_file))[0] == {
+        "kind": "organizations",
+        "created": 0,
+        "present": 3,
+    }
+
+
+def test_load_names_the_file_and_the_entry(
+    installation: Installation, tmp_path: Path, world_file: Path
+) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(
+        "organizations: [{code: brand-new, name: Brand New, type: both}]\naccounts: [{email: x, password: y}]\n"
+    )
+    said = installation.complains("load", str(wrong), status=2)
+    assert said.startswith(f"hospitium: {wrong}: accounts[0].email: ")
+    assert installation.complains("org", "show", "brand-new", status=1)
+    missing = tmp_path / "missing.yaml"
+    said = installation.run("load", str(world_file), str(missing), status=2)
+    assert said.stderr == f"hospitium: {missing}: the file: can't be read: No such file or directory\n"
+    assert "partnerships" in said.stdout  # each file is a deed of its own
+
+
+def test_keys_are_listed_without_their_secrets(installation: Installation) -> None:
+    said = lines(installation.says("keys", "list"))
+    assert said[0].split() == ["key", "made", "retired"]
+    assert [re.fullmatch(rf"(signing-1|links-1) +{DATE}", line) is not None for line in said[1:]] == [
+        True,
+        True,
+    ]
+    listed = installation.json("keys", "list")
+    assert [(one["key"], one["retired"]) for one in listed] == [("signing-1", None), ("links-1", None)]
+    secrets = [json.loads(path.read_text())["secret"] for path in (installation.data / "keys").iterdir()]
+    assert not any(secret in json.dumps(listed) for secret in secrets)
+    assert installation.json("keys", "make") == listed  # those that are there stay
+
+
+def test_verify_finds_nothing_and_says_so(installation: Installation) -> None:
+    assert installation.says("verify") == "All that must be true of the data is true.\n"
+    assert installation.json("verify") == []
+
+
+def test_migrate_again_says_that_there_is_nothing_to_do(installation: Installation) -> None:
+    assert re.fullmatch(r"The schema is \d+\.\n", installation.says("migrate"))
+
+
+# -- misuse --------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_command_it_shows_what_there_is(installation: Installation) -> None:
+    said = installation.says("--help")
+    for command in ("serve", "migrate", "load", "org", "account", "keys", "verify", "demo"):
+        assert re.search(rf"^  {command} +\S", said, re.MULTILINE)
+    assert re.fullmatch(r"hospitium, version \d+\.\d+\.\d+\n", installation.says("--version"))
+
+
+@pytest.mark.parametrize(
+    "words", [["frobnicate"], ["org", "list", "--shoe-size"], ["load"], ["serve", "--port", "65536"]]
+)
+def test_misuse_is_exit_code_2(installation: Installation, words: list[str]) -> None:
+    assert "Error: " in installation.complains(*words, status=2)
+
+
+def test_nothing_it_was_given_is_on_the_command_line_of_a_process(
+    installation: Installation, server: Server
+) -> None:
+    """Passwords come by a file or a prompt: an option for them would stand in every process list."""
+    assert "--password " not in installation.says("account", "create", "--help")
+    password = (installation.data / "postgres.password").read_text().strip()
+    postmaster = installation.postmaster()
+    assert postmaster is not None
+    assert server.process.poll() is None
+    assert not any(
+        password in word for process in installation.database_processes() for word in process.cmdline()
+    )
