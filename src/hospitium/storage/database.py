@@ -61,8 +61,9 @@ class Collision(Exception):
 class Database:
     """A pool of connections to one PostgreSQL database."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], patience: float) -> None:
         self._pool = pool
+        self._patience = patience
 
     @classmethod
     async def open(cls, url: str, *, size: int = 10, patience: float = 10.0) -> Database:
@@ -80,11 +81,7 @@ class Database:
             )
         except _CANT_ENTER as reason:
             raise DatabaseUnavailable(str(reason)) from reason
-        database = cls(pool)
-        database._patience = patience
-        return database
-
-    _patience: float = 10.0
+        return cls(pool, patience)
 
     async def close(self) -> None:
         await self._pool.close()

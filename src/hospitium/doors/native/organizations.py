@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,8 @@ from hospitium.engine.organizations.record import OrganizationProfile, Organizat
 from hospitium.engine.permissions import Permission, organization_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hospitium.engine.context import Context
 
 _NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(
@@ -106,16 +109,14 @@ async def update_own(request: Request[Any, Any, Any]) -> Response[bytes]:
     return send(await surroundings(request).work.perform(request, Permission.UPDATE_ORGANIZATION, deed))
 
 
-class _wire_names:  # noqa: N801  reads as what it does
+@contextmanager
+def _wire_names() -> Iterator[None]:
     """Name the field of a refusal as this surface spells it."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
-        if isinstance(problem, Invalid):
-            name, bracket, rest = problem.field.partition("[")
-            raise Invalid(_NAMES.get(name, name) + bracket + rest, problem.reason) from None
+    try:
+        yield
+    except Invalid as refusal:
+        name, bracket, rest = refusal.field.partition("[")
+        raise Invalid(_NAMES.get(name, name) + bracket + rest, refusal.reason) from None
 
 
 def _printed(profile: OrganizationProfile) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from hospitium.engine.errors import NotFound
+from hospitium.engine.organizations.queries import LockedOrganization
 from hospitium.engine.organizations.record import (
     OrganizationCard,
     OrganizationProfile,
@@ -94,18 +95,11 @@ async def find(ctx: Context, partnership_id: UUID) -> Partnership:
     return found
 
 
-class Side(msgspec.Struct, frozen=True):
-    """One organization of a locked pair."""
-
-    card: OrganizationCard
-    status: OrganizationStatus
-
-
 class LockedPair(msgspec.Struct, frozen=True):
     """A partnership whose two organizations are locked until this transaction ends."""
 
     partnership: Partnership
-    sides: dict[UUID, Side]
+    sides: dict[UUID, LockedOrganization]
 
     def view(self, partnership: Partnership) -> PartnershipView:
         """Return the partnership, as a move left it, with the cards of both sides."""
@@ -140,7 +134,8 @@ async def find_and_lock(ctx: Context, partnership_id: UUID) -> LockedPair:
     if not rows:
         raise NotFound("connection")
     return LockedPair(
-        rows[0][0], {card.id: Side(card, OrganizationStatus(status)) for _, card, status in rows}
+        rows[0][0],
+        {card.id: LockedOrganization(card, OrganizationStatus(status)) for _, card, status in rows},
     )
 
 
