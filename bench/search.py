@@ -39,14 +39,15 @@ def _kinds(organizations: int) -> list[Kind]:
     middle, last = organizations // 40, -(-organizations // 20)
     late = max(1, organizations * 9 // 1_000)  # a common word has organizations / 100 pages or so
     return [
-        Kind("q common, in 1 name of 10 to 1 of 5", WITH_TRIGRAMS, each("q", "medic", "radiology", "center", "imaging", "clinic")),
+        Kind("q in 1 name of 5", WITH_TRIGRAMS, each("q", "medic", "center")),
+        Kind("q in 1 name of 10", WITH_TRIGRAMS, each("q", "radiology", "imaging", "clinic", "primary")),
         Kind("q in 1 name of 25 or so", WITH_TRIGRAMS, each("q", "juniper", "tamarack", "spokane", "san jose", "quarry m")),
         Kind("q in a few names or none, of common parts", WITH_TRIGRAMS, each("q", "harbor cedar imaging of dayton", "zephyr zephyr clinic", "yarrow quail mri", "osprey upland pediatrics of r")),
-        Kind("q of three letters, in 1 name of 10 to 2 of 5", WITH_TRIGRAMS, each("q", "ing", "ter", "edi", "cen", "car")),
+        Kind("q of three letters, in 1 name of 20 to 2 of 5", WITH_TRIGRAMS, each("q", "ing", "ter", "edi", "cen", "car")),
         Kind("q in none, of parts that are nowhere", WITH_TRIGRAMS, each("q", "xyzzy", "clinic of nowhere", "medicalx")),
         Kind("q that is an NPI", WITH_TRIGRAMS, each("q", *(f"{1_000_000_000 + number}" for number in (7, 70, 700)))),
-        Kind("q common, a late page", WITH_TRIGRAMS, [{"q": "medic", "page": late}, {"q": "center", "page": late}]),
-        Kind("q common, with filters", WITH_TRIGRAMS, [{"q": "medic", "state": "OH"}, {"q": "center", "type": "radiology", "state": "TX"}, {"q": "imaging", "specialty": "radiology"}]),
+        Kind("q in 1 name of 5, a late page", WITH_TRIGRAMS, [{"q": "medic", "page": late}, {"q": "center", "page": late}]),
+        Kind("q in 1 name of 5 or 10, with filters", WITH_TRIGRAMS, [{"q": "medic", "state": "OH"}, {"q": "center", "type": "radiology", "state": "TX"}, {"q": "imaging", "specialty": "radiology"}]),
         Kind("q of one letter or two", OTHERWISE, each("q", "e", "z", "of", "ju", "qq")),
         Kind("no q", OTHERWISE, [{}, {"limit": 100}]),
         Kind("no q, middle and last page", OTHERWISE, [{"page": middle}, {"page": last - 1}]),
