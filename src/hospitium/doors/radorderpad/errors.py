@@ -59,9 +59,8 @@ TABLE: dict[type[Refusal], Form] = {
 }
 
 
-def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+def answer_refusal(refusal: Refusal) -> Response[bytes]:
     """Answer an engine refusal in this surface's form."""
-    _ = request
     form = TABLE[type(refusal)]
     error: dict[str, Any] = {"code": form.code}
     headers: dict[str, str] = {}
@@ -90,7 +89,7 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
     """Answer whatever else went wrong: what the framework refused, and what we didn't foresee."""
     match problem:
         case Refusal():
-            return answer_refusal(request, problem)
+            return answer_refusal(problem)
         case WrongContentType():
             return _send(
                 415,
