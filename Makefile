@@ -20,10 +20,10 @@ serve: $(VENV)/runtime ## Serve what HOSPITIUM_DATA (or DATABASE_URL) holds, wit
 	$(BIN)/hospitium serve --port $(PORT)
 
 test: $(VENV)/dev ## Run every test at its small size
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+	HOSPITIUM_CHECK_ANSWERS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 soak: $(VENV)/dev ## Run the same tests at the sizes that take long
-	HOSPITIUM_SOAK=$(SOAK_ROUNDS) $(BIN)/pytest -n $(WORKERS) --dist worksteal --timeout 3600 -rs
+	HOSPITIUM_CHECK_ANSWERS=1 HOSPITIUM_SOAK=$(SOAK_ROUNDS) $(BIN)/pytest -n $(WORKERS) --dist worksteal --timeout 3600 -rs
 
 check: $(VENV)/dev ## Format, lint, types, layers
 	@failed=0; \

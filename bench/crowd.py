@@ -9,7 +9,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hospitium.engine.accounts.record import Account, AccountStatus
+from hospitium.engine.accounts.record import Account, AccountStatus, Language
 from hospitium.engine.ids import new_id
 from hospitium.engine.sessions.actions import SignedIn
 from hospitium.engine.sessions.record import Session
@@ -185,7 +185,7 @@ async def administrators(
         access_tokens.mint(
             SignedIn(
                 Session(session, account, organization, now, until),
-                Account(account, "", None, None, AccountStatus.ACTIVE, now, now),
+                Account(account, "", "", None, None, Language.ENGLISH, AccountStatus.ACTIVE, False, now, now),
                 None,
             ),
             None,

@@ -49,7 +49,12 @@ class Ground:
 
     def __init__(self, data: Path, given: dict[str, str]) -> None:
         self.data = data
-        self.environment = {"HOSPITIUM_DATA": str(data), "PUBLIC_URL": ISSUER, **given}
+        self.environment = {
+            "HOSPITIUM_DATA": str(data),
+            "PUBLIC_URL": ISSUER,
+            "ALLOWED_HOSTS": "127.0.0.1",
+            **given,
+        }
         self.composition = Composition(settings.read(self.environment))
         self.embedded = EmbeddedPostgres(data)
 

@@ -11,6 +11,7 @@ and pat, who has an account and belongs nowhere
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,14 +22,17 @@ import httpx
 import msgspec
 import uvicorn
 
+from fakes.carrier import KeepingCarrier, ReceivedMail
 from hospitium import settings
 from hospitium.app import application, parts_of
 from hospitium.bounded import BoundedProtocol
+from hospitium.dispatch.mails import Dispatcher
 from hospitium.doors.passwords import hash_now
 from hospitium.doors.unit_of_work import perform_as
 from hospitium.engine import events
 from hospitium.engine.accounts import actions as accounts
 from hospitium.engine.accounts.actions import AccountForm
+from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import OPERATOR, SYSTEM, Role
 from hospitium.engine.ids import new_id
 from hospitium.engine.memberships import actions as memberships
@@ -40,8 +44,10 @@ from hospitium.engine.secrets import Password, seed
 from hospitium.engine.sessions import actions as sessions
 from hospitium.engine.sessions.record import REFRESH_PURPOSE
 from hospitium.engine.verify import verify
+from hospitium.outside.letters.writing import Letterhead
 from hospitium.storage.database import Database
 from hospitium.storage.keyring import Keyring
+from openapi.documented import Documented
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct horse battery"
 _HASH = hash_now(Password(PASSWORD))  # one slow hash for the whole cast
+CHECKED = "HOSPITIUM_CHECK_ANSWERS" in os.environ  # every answer of every test against /openapi.json
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 ORGANIZATIONS = {
@@ -187,13 +194,17 @@ class House:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # as `serve` has it: uvicorn would believe this machine whatever it says
             )
         )
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         serving = asyncio.create_task(server._serve([listener]))
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=100)
         try:
-            async with httpx.AsyncClient(base_url=base_url, timeout=60, limits=limits) as http:
+            hooks = [Documented(parts.api.described).insist] if CHECKED else []
+            async with httpx.AsyncClient(
+                base_url=base_url, timeout=60, limits=limits, event_hooks={"response": hooks}
+            ) as http:
                 house = cls(base_url, database, parts, clock, http)
                 await house._gather_the_cast()
                 while not server.started:
@@ -216,6 +227,17 @@ class House:
         """Run a sweep until it finds nothing more."""
         while await perform_as(self.database, self.clock, SYSTEM, Permission.SEE_HEALTH, deed):
             pass
+
+    def dispatcher(self, carrier: Any) -> Dispatcher:
+        """Make a dispatcher of this house, which hands its mails to a carrier."""
+        return Dispatcher(self.database, self.clock, carrier, Letterhead(self.base_url, self.parts.link_keys))
+
+    async def mails(self, *, to: str | None = None) -> list[ReceivedMail]:
+        """Have all that is due sent, and return it (`to` one address only), in the order in which it was queued."""
+        carrier = KeepingCarrier()
+        await self.dispatcher(carrier).drain()
+        received = sorted(map(ReceivedMail, carrier.kept), key=lambda mail: mail.message["Message-ID"])
+        return [mail for mail in received if to in (None, mail.to)]
 
     async def add_organization(
         self,
@@ -267,7 +289,9 @@ class House:
         session = sessions.Session(
             session_id, account_id, self.organizations[organization] if organization else None, now, now
         )
-        account = accounts.Account(account_id, "", None, None, accounts.AccountStatus.ACTIVE, None, now)
+        account = accounts.Account(
+            account_id, "", "", None, None, Language.ENGLISH, accounts.AccountStatus.ACTIVE, False, None, now
+        )
         # Good for ten years, so that stories may move the clock; what ends sessions has tests of its own.
         return self.parts.access_tokens.mint(
             sessions.SignedIn(session, account, None), role, now + timedelta(days=3650)

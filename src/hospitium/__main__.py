@@ -9,9 +9,10 @@ import asyncpg
 import click
 
 from hospitium import settings
-from hospitium.app import Composition, PortTaken
+from hospitium.app import Composition, PortTaken, RestoredElsewhere
 from hospitium.doors.cli.main import cli
 from hospitium.engine.errors import Invalid, Refusal
+from hospitium.storage.backup import BackupProblem
 from hospitium.storage.database import DatabaseUnavailable
 from hospitium.storage.embedded import EmbeddedFailure
 from hospitium.storage.keyring import KeyProblem
@@ -35,8 +36,17 @@ def main() -> None:
         code = _say(str(refusal), MISUSED)
     except Refusal as refusal:
         code = _say(refusal.message, REFUSED)
-    except (settings.WrongSetting, EmbeddedFailure, KeyProblem, WrongSchema, PortTaken) as problem:
+    except (
+        settings.WrongSetting,
+        EmbeddedFailure,
+        KeyProblem,
+        WrongSchema,
+        PortTaken,
+        RestoredElsewhere,
+    ) as problem:
         code = _say(str(problem), CANT_RUN)
+    except BackupProblem as problem:
+        code = _say(str(problem), REFUSED)
     except DatabaseUnavailable as problem:
         code = _say(
             f"the database can't be reached ({problem}): is it running, and is DATABASE_URL right?", CANT_RUN

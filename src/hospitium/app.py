@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -16,36 +17,53 @@ import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hospitium import logs
-from hospitium.dispatch import loop as dispatch
+from hospitium import __version__, logs
+from hospitium.dispatch import loop as dispatch, sweeps
+from hospitium.dispatch.mails import Dispatcher
 from hospitium.doors.access_tokens import AccessTokens
+from hospitium.doors.cli.house import Installation
+from hospitium.doors.console import errors as console_errors, routes as console
 from hospitium.doors.native import errors as native_errors, routes as native
+from hospitium.doors.openapi.published import Published
 from hospitium.doors.passwords import PasswordGate
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
 from hospitium.doors.routing import undeclared
 from hospitium.doors.surroundings import Surroundings
 from hospitium.doors.unit_of_work import UnitOfWork, perform_as
+from hospitium.edge import Edge
 from hospitium.engine.actor import OPERATOR
+from hospitium.engine.context import Context
+from hospitium.engine.deliveries import backlog as mails_behind
+from hospitium.engine.epochs import actions as epochs
 from hospitium.engine.secrets import DerivationKey
-from hospitium.observed import Observed
+from hospitium.engine.trail import backlog as seals_behind
+from hospitium.engine.trail.signing import SealKeys
+from hospitium.observed import Observed, watching
+from hospitium.outside.letters.writing import Letterhead
+from hospitium.outside.mailbox import MailboxDirectory, mailbox_in
+from hospitium.outside.smtp import SmtpServer, smtp_address
+from hospitium.settings import WrongSetting
 from hospitium.storage import schema
+from hospitium.storage.backup import Programs
 from hospitium.storage.database import Database
-from hospitium.storage.embedded import EmbeddedFailure, EmbeddedPostgres
+from hospitium.storage.embedded import EmbeddedFailure, EmbeddedPostgres, installed_binaries
 from hospitium.storage.keyring import KeyProblem, KeyPurpose, Keyring
+from hospitium.tracing import Tracing, TracingMissing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from litestar import Request, Response
 
     from hospitium.doors.surroundings import Clock
-    from hospitium.engine.context import Context
     from hospitium.engine.partnerships.rules import PartnershipRules
     from hospitium.engine.permissions import Permission
     from hospitium.settings import Settings
 
 T = TypeVar("T")
+SURFACES = (radorderpad.SURFACE, native.SURFACE)
 DATABASE_NAME = "hospitium"
 WATCH_PAUSE = 1.0  # seconds
 _log = structlog.get_logger("hospitium.app")
@@ -59,7 +77,7 @@ def system_clock() -> datetime:
 def application(parts: Surroundings) -> Observed:
     """Put the doors together as one ASGI application. Raises RuntimeError if a route declares no permission."""
     app = Litestar(
-        [radorderpad.router(), native.router()],
+        [radorderpad.router(), native.router(), console.router()],
         exception_handlers={Exception: _answer_where_no_router_matched},
         openapi_config=None,
         logging_config=None,
@@ -67,13 +85,15 @@ def application(parts: Surroundings) -> Observed:
     )
     if missing := undeclared(app):
         raise RuntimeError(f"these routes declare no permission: {', '.join(missing)}")
-    return Observed(app)
+    return Observed(app, parts)
 
 
 def _answer_where_no_router_matched(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """Pick the door by the path, so that even its missing addresses speak its language."""
     if f"{request.scope['path']}/".startswith("/api/"):
         return radorderpad_errors.answer_exception(request, problem)
+    if f"{request.scope['path']}/".startswith(console.PLACES):
+        return console_errors.answer_exception(request, problem)
     return native_errors.answer_exception(request, problem)
 
 
@@ -81,18 +101,49 @@ def parts_of(
     database: Database, keyring: Keyring, settings: Settings, issuer: str, clock: Clock = system_clock
 ) -> Surroundings:
     """Make the parts that doors use, from what is open."""
+    from hospitium.metrics import Gauges, Metrics  # noqa: PLC0415  only a server counts
+
     access_tokens = AccessTokens(issuer, keyring)
+    passwords = PasswordGate(at_once=settings.passwords_at_once, waiting=settings.passwords_waiting)
+    gauges = Gauges(database, clock)
+    gauges.add(mails_behind.SENTENCES, mails_behind.backlog)
+    gauges.add(seals_behind.SENTENCES, seals_behind.backlog)
+    metrics = Metrics(database, passwords, gauges, settings.metrics_token)
+    tracing = _tracing_to(settings.tracing_endpoint)
     return Surroundings(
         database=database,
-        work=UnitOfWork(database, clock, access_tokens),
+        work=UnitOfWork(database, clock, access_tokens, watching(metrics, tracing)),
         access_tokens=access_tokens,
-        passwords=PasswordGate(at_once=settings.passwords_at_once, waiting=settings.passwords_waiting),
-        link_keys={
-            key.number: DerivationKey(key.number, key.material()) for key in keyring.all(KeyPurpose.LINKS)
-        },
+        passwords=passwords,
+        link_keys=link_keys_of(keyring),
         rules=settings.rules,
         registration=settings.registration,
+        public_url=issuer,
+        api=Published(SURFACES, __version__, settings.public_url),
+        limits=settings.limits,
+        trusted_proxies=settings.trusted_proxies,
+        edge=Edge(
+            public_url=settings.public_url,
+            allowed_hosts=settings.allowed_hosts,
+            cors_origins=settings.cors_origins,
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        metrics=metrics,
+        tracing=tracing,
+        stopping=asyncio.Event(),
     )
+
+
+def _tracing_to(endpoint: str | None) -> Tracing | None:
+    try:
+        return None if endpoint is None else Tracing(endpoint)
+    except TracingMissing as reason:
+        raise WrongSetting(str(reason)) from None
+
+
+def link_keys_of(keyring: Keyring) -> dict[int, DerivationKey]:
+    """Return the keys from which the tokens of links are derived, by their numbers."""
+    return {key.number: DerivationKey(key.number, key.material()) for key in keyring.all(KeyPurpose.LINKS)}
 
 
 class Composition:
@@ -148,6 +199,36 @@ class Composition:
         """Make the keys that aren't there, in the directory that was named or the one in the data directory."""
         return Keyring.load(self.settings.keys, system_clock(), make=True)
 
+    def kept_keys(self) -> Keyring:
+        """Return the keys that are there, and make none. Raises KeyProblem."""
+        return Keyring.load(self.settings.keys, system_clock(), make=False)
+
+    def programs(self) -> Programs:
+        """Return where PostgreSQL's programs are that fit this database's server."""
+        if self.settings.database_url is None:
+            return Programs(self.settings.pg_bin or installed_binaries())
+        return Programs(self.settings.pg_bin)
+
+    def installation(self) -> Installation:
+        """Return how this process is set up."""
+        settings = self.settings
+        return Installation(
+            data=settings.data,
+            keys=settings.keys,
+            is_embedded=settings.database_url is None,
+            database_connections=settings.database_connections,
+            public_url=settings.public_url,
+            trusted_proxies=tuple(str(network) for network in settings.trusted_proxies),
+        )
+
+    def mail_server(self) -> SmtpServer | None:
+        """Return the mail server that is set, if one is; who asked closes it."""
+        url = self.settings.smtp_url
+        host = urlsplit(self.settings.public_url or "").hostname
+        return (
+            None if url is None else SmtpServer(smtp_address(url.reveal()), host or "localhost", patience=10)
+        )
+
     async def migrate(self) -> tuple[str | None, str]:
         """Bring the database to this version's schema; return the schema before and after."""
         async with self.database_url() as url:
@@ -169,52 +250,92 @@ class Composition:
 
         Raises PortTaken, and what `database` and `keyring` raise.
         """
-        import uvicorn  # noqa: PLC0415  only a server needs it
-
-        from hospitium.bounded import BoundedProtocol  # noqa: PLC0415  likewise
-
-        class Announcing(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                announce(address)
-
-            @contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                # Uvicorn's own way ends the process by the same signal again, before the database is stopped in order.
-                events = asyncio.get_running_loop()
-                for stop in (signal.SIGINT, signal.SIGTERM):
-                    events.add_signal_handler(stop, self.handle_exit, stop, None)
-                yield
-                for stop in (signal.SIGINT, signal.SIGTERM):
-                    events.remove_signal_handler(stop)
+        from hospitium.metrics import MetricsAlone  # noqa: PLC0415  only a server needs it
+        from hospitium.serving import StoppingInOrder, serving_beside  # noqa: PLC0415  only a server needs it
 
         logs.configure(self.settings.log_level)
-        keyring = self.keyring()
-        async with _listening(host, port) as listener, self.database() as database:
-            async with database.transaction() as tx:
-                await keyring.agree_with(tx, system_clock())
+        keyring, public_url = self.keyring(), self.settings.public_url
+        async with (
+            _listening(host, port) as listener,
+            self._metrics_listener() as metrics_listener,
+            self.database() as database,
+        ):
+            await _must_agree(database, keyring)
             address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-            parts = parts_of(database, keyring, self.settings, self.settings.public_url or address)
-            server = Announcing(
-                uvicorn.Config(
-                    application(parts),
-                    http=BoundedProtocol,
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    proxy_headers=False,
-                    timeout_graceful_shutdown=20,
-                )
+            parts = parts_of(database, keyring, self.settings, public_url or address)
+            server = StoppingInOrder(
+                application(parts),
+                parts.stopping,
+                drain=self.settings.drain_seconds,
+                announce=lambda: announce(address),
             )
             sweeping = asyncio.create_task(dispatch.run_for_ever(database, system_clock))
+            sealing = asyncio.create_task(
+                dispatch.run_for_ever(database, system_clock, (sweeps.sealing(SealKeys.of(keyring)),))
+            )
+            mailing = asyncio.create_task(self._send_mails(database, keyring, public_url or address))
             try:
-                await server.serve(sockets=[listener])
+                async with serving_beside(MetricsAlone(parts.metrics), metrics_listener):
+                    await server.serve(sockets=[listener])
             finally:
-                sweeping.cancel()
-                with suppress(asyncio.CancelledError):
-                    await sweeping
+                for task in (sweeping, sealing, mailing):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
                 parts.passwords.close()
+                if parts.tracing is not None:
+                    await parts.tracing.close()
+
+    async def dispatch(self, *, once: bool) -> dict[str, int]:
+        """Send the mails that are due, once or until told to stop; return how many tries had which outcome.
+
+        Raises WrongSetting, and what `database` and `keyring` raise.
+        """
+        logs.configure(self.settings.log_level)
+        public_url = self.settings.public_url
+        if public_url is None:
+            raise WrongSetting(
+                "PUBLIC_URL must be set for mails to be sent apart from `serve`: their links are made from it"
+            )
+        keyring = self.keyring()
+        async with self.database() as database:
+            await _must_agree(database, keyring)
+            async with self._dispatcher(database, keyring, public_url) as dispatcher:
+                if once:
+                    return {status.value: count for status, count in (await dispatcher.drain()).items()}
+                running = asyncio.create_task(dispatcher.run_for_ever())
+                for stop in (signal.SIGINT, signal.SIGTERM):
+                    asyncio.get_running_loop().add_signal_handler(stop, running.cancel)
+                with suppress(asyncio.CancelledError):
+                    await running
+                return {}
+
+    async def _send_mails(self, database: Database, keyring: Keyring, public_url: str) -> None:
+        if self.settings.dispatch:
+            async with self._dispatcher(database, keyring, public_url) as dispatcher:
+                await dispatcher.run_for_ever()
+
+    @asynccontextmanager
+    async def _dispatcher(
+        self, database: Database, keyring: Keyring, public_url: str
+    ) -> AsyncIterator[Dispatcher]:
+        settings = self.settings
+        head = Letterhead(public_url, link_keys_of(keyring), settings.mail_from, settings.mail_reply_to)
+        if settings.smtp_url is None:
+            yield Dispatcher(database, system_clock, MailboxDirectory(mailbox_in(settings.data)), head)
+            return
+        server = SmtpServer(smtp_address(settings.smtp_url.reveal()), head.host)
+        try:
+            yield Dispatcher(database, system_clock, server, head)
+        finally:
+            await server.close()
+
+    def _metrics_listener(self) -> AbstractAsyncContextManager[socket.socket | None]:
+        if self.settings.metrics_port is None:
+            return nullcontext()
+        return _listening(
+            self.settings.metrics_host, self.settings.metrics_port, "METRICS_HOST or METRICS_PORT"
+        )
 
 
 @asynccontextmanager
@@ -240,18 +361,36 @@ async def _watched(embedded: EmbeddedPostgres) -> AsyncIterator[None]:
             await watching
 
 
+async def _must_agree(database: Database, keyring: Keyring) -> None:
+    """Return if keys and database belong together; KeyProblem, RestoredElsewhere otherwise."""
+    async with database.transaction() as tx:
+        await keyring.agree_with(tx, system_clock())
+        if not await epochs.settle(Context(tx, OPERATOR, system_clock())):
+            raise RestoredElsewhere
+
+
+class RestoredElsewhere(Exception):
+    """The data lived in another database before, so what ended since may be alive in it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this database was copied or restored by other means than `hospitium restore`, so what ended since the backup is "
+            "alive in it again: run `hospitium restore begin` first"
+        )
+
+
 class PortTaken(Exception):
     """The address to listen at can't be had; the message names the mend."""
 
 
 @asynccontextmanager
-async def _listening(host: str, port: int) -> AsyncIterator[socket.socket]:
+async def _listening(host: str, port: int, mend: str = "--host or --port") -> AsyncIterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as reason:
         raise PortTaken(
-            f"can't listen at {host} port {port} ({str(reason.strerror).partition(' (')[0]}): choose another with --host or --port"
+            f"can't listen at {host} port {port} ({str(reason.strerror).partition(' (')[0]}): choose another with {mend}"
         ) from None
     try:
         yield listener

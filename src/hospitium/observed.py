@@ -1,52 +1,100 @@
-"""Around every request: an id, one log line, and the headers that every answer carries."""
+"""Around every request and every deed: an id, one log line, what is counted, and the headers that every answer carries."""
 
 from __future__ import annotations
 
-import secrets
 import time
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from litestar.enums import ScopeType
 
+from hospitium.edge import NOWHERE, give, guarded, problem
+from hospitium.engine.errors import Refusal
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+    from hospitium.doors.surroundings import Surroundings
+    from hospitium.engine.permissions import Permission
+    from hospitium.metrics import Metrics
+    from hospitium.tracing import Tracing
+
 _log = structlog.get_logger("hospitium.http")
-_ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_BROKEN = problem(500, "internal", "Internal Server Error", "Something went wrong on our side")
+_LAST_ANSWER = (b"connection", b"close")
 
 
 class Observed:
     """An ASGI application that is watched: it knows templates, statuses and times, and nothing of what is said."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, parts: Surroundings) -> None:
         self._app = app
+        self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        metrics, tracing = self._parts.metrics, self._parts.tracing
         began = time.perf_counter()
-        request_id = secrets.token_hex(8)
         watched: dict[str, Any] = scope  # type: ignore[assignment]
-        watched["hospitium.request_id"] = request_id
+        arrival = self._parts.edge.arrival(watched)
+        watched["hospitium.request_id"] = arrival.request_id
         status = 0
 
         async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_ALWAYS, (b"x-request-id", request_id.encode())]
+                last = [_LAST_ANSWER] if self._parts.stopping.is_set() else []
+                message["headers"] = guarded(message["headers"], [*arrival.carries, *last])
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_observed)
-        finally:
-            _log.info(
-                "request",
-                method=watched["method"],
-                route=watched.get("path_template") or "none",
-                status=status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
-                request_id=request_id,
-            )
+        metrics.in_flight += 1
+        with nullcontext() if tracing is None else tracing.request(arrival.traceparent) as span:
+            try:
+                if arrival.answer is None:
+                    await self._app(scope, receive, send_observed)
+                else:
+                    await give(arrival.answer, send_observed)
+            except Exception as mistake:
+                if status:
+                    raise
+                _log.exception("unforeseen", problem=type(mistake).__name__, request_id=arrival.request_id)
+                await give(_BROKEN, send_observed)
+            finally:
+                seconds = time.perf_counter() - began
+                method, route = watched["method"], watched.get("path_template") or NOWHERE
+                metrics.in_flight -= 1
+                metrics.answered(method, route, status, seconds)
+                if tracing is not None and span is not None:
+                    tracing.answered(span, method, route, status, arrival.request_id)
+                _log.info(
+                    "request",
+                    method=method,
+                    route=route,
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                    request_id=arrival.request_id,
+                )
+
+
+def watching(
+    metrics: Metrics, tracing: Tracing | None
+) -> Callable[[Permission], AbstractContextManager[None]]:
+    """Return what is put around every deed: it counts refusals, and makes a span where traces are wanted."""
+
+    @contextmanager
+    def watch(permission: Permission) -> Iterator[None]:
+        with nullcontext() if tracing is None else tracing.deed(permission):
+            try:
+                yield
+            except Refusal as refusal:
+                metrics.refused(permission, type(refusal))
+                raise
+
+    return watch

@@ -220,12 +220,15 @@ def test_load_names_the_file_and_the_entry(
 def test_keys_are_listed_without_their_secrets(installation: Installation) -> None:
     said = lines(installation.says("keys", "list"))
     assert said[0].split() == ["key", "made", "retired"]
-    assert [re.fullmatch(rf"(signing-1|links-1) +{DATE}", line) is not None for line in said[1:]] == [
+    assert [re.fullmatch(rf"(signing-1|links-1|seals-1) +{DATE}", line) is not None for line in said[1:]] == [
+        True,
         True,
         True,
     ]
     listed = installation.json("keys", "list")
-    assert [(one["key"], one["retired"]) for one in listed] == [("signing-1", None), ("links-1", None)]
+    assert [(one["key"], one["retired"]) for one in listed] == [
+        ("signing-1", None), ("links-1", None), ("seals-1", None)
+    ]  # fmt: skip
     secrets = [json.loads(path.read_text())["secret"] for path in (installation.data / "keys").iterdir()]
     assert not any(secret in json.dumps(listed) for secret in secrets)
     assert installation.json("keys", "make") == listed  # those that are there stay

@@ -59,7 +59,7 @@ async def execute(url: str, sql: str, *values: Any) -> None:
 def test_three_commands_on_an_empty_directory_are_all_it_takes(
     fresh: Installation, world_file: Path, how: int
 ) -> None:
-    fresh.environment["PUBLIC_URL"] = PUBLIC_URL
+    fresh.environment |= {"PUBLIC_URL": PUBLIC_URL, "ALLOWED_HOSTS": "127.0.0.1"}
     subprocess.run(
         [*COMMAND, "migrate"], env=fresh.environment, check=True, timeout=60, stdout=subprocess.DEVNULL
     )
@@ -95,7 +95,7 @@ def test_without_a_public_url_it_is_known_by_where_it_listens(beside: Installati
 
 
 def test_after_a_rotation_tokens_of_before_are_still_good(beside: Installation, world_file: Path) -> None:
-    beside.environment["PUBLIC_URL"] = PUBLIC_URL
+    beside.environment |= {"PUBLIC_URL": PUBLIC_URL, "ALLOWED_HOSTS": "127.0.0.1"}
     beside.says("load", str(world_file))
     with beside.serving() as server, server.signed_in("ada@northside.example", PASSWORD) as ada:
         token = ada.headers["Authorization"]

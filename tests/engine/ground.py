@@ -173,6 +173,7 @@ class Ground:
             organization_id=organization_id,
             organization_is_active=organization_id is not None and organization_is_active,
             role=None if organization_id is None else role,
+            is_confirmed=True,
         )
         return self.actors[name]
 

@@ -14,9 +14,12 @@ import asyncpg
 import pytest
 
 from engine.ground import Ground
-from hospitium.engine.accounts.record import AccountStatus
+from hospitium.engine.accounts.record import AccountStatus, Language
 from hospitium.engine.actor import Role
+from hospitium.engine.deliveries.record import DeliveryStatus
 from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind
+from hospitium.engine.links.record import LinkPurpose
+from hospitium.engine.offers.record import OfferStatus
 from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType
 from hospitium.engine.partnerships.record import PartnershipStatus
 
@@ -39,16 +42,45 @@ def possible(ground: Ground) -> dict[str, Row]:
         "idempotency_keys": {"account_id": account, "key": "k", "request_digest": b"d", "claimed_at": T0},
         "grants": {"id": uuid4(), "grantee_kind": "account", "grantee_id": account, "resource_kind": "record", "resource_id": "r", "level": 4, "starts_at": T0, "cause_kind": "operator"},
         "partnerships": {"id": uuid4(), "source_id": ground.northside, "target_id": ground.lakeside, "status": "pending_approval", "requested_at": T0, "expires_at": T3},
+        "links": {"id": uuid4(), "purpose": "confirm", "account_id": account, "email": "x@y.example", "email_key": "x@y.example", "language": "en", "key_number": 1, "nonce": b"n", "digest": b"d", "issued_at": T0, "expires_at": T1},
+        "offers": {"id": uuid4(), "organization_id": ground.northside, "email": "x@y.example", "email_key": "x@y.example", "role": "member", "language": "en", "status": "pending", "offered_by_id": account, "offered_at": T0, "expires_at": T1, "key_number": 1, "nonce": b"n", "digest": b"d"},
+        "deliveries": {"id": uuid4(), "template": "password_changed", "account_id": account, "status": "waiting", "created_at": T0, "due_at": T0},
+        "epochs": {"number": 2, "place": "here", "begun_at": T0, "taken_at": T0, "holds_until": T1, "confirmed_at": T2},
+        "blocks": {"number": 1, "cluster": 1, "first_number": 1, "last_number": 2, "reached_transaction": 1, "reached_position": 1, "hashes": bytes(64), "previous_hash": b"p", "sealed_at": T0, "key_number": 1, "hash": b"h", "signature": b"s"},
         "partnership_tallies": {"organization_id": ground.northside, "side": "source", "status": "approved", "count": 0},
     }  # fmt: skip
 
 
+NOBODY = uuid4()
+GONE: Row = {
+    "id": NOBODY,
+    "email": "",
+    "email_key": str(NOBODY),
+    "password_hash": "",
+    "status": "deleted",
+    "ended_at": T1,
+}
 ANSWERED: Row = {"status": "approved", "responded_at": T1}
 ENDED: Row = {"terminated_at": T2, "terminated_by": "northside", "termination_reason": "Over"}
 
 # constraint: table, and what to change of a possible row; each of several changes alone breaks it.
 IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "accounts_status_check": ("accounts", [{"status": "asleep"}, {"status": ""}]),
+    "accounts_language_check": ("accounts", [{"language": "fr"}, {"language": "EN"}]),
+    "accounts_end_has_a_time_check": ("accounts", [{"ended_at": T1}, GONE | {"ended_at": None}]),
+    "accounts_deleted_is_nobody_check": ("accounts", [GONE | {name: "x"} for name in ("email", "email_key", "password_hash", "first_name", "last_name", "external_id")] + [GONE | {"verified_at": T0}]),
+    "links_purpose_check": ("links", [{"purpose": "offer"}]),
+    "links_language_check": ("links", [{"language": "fr"}]),
+    "links_for_nobody_leads_nowhere_check": ("links", [{"account_id": None}, {"purpose": "none"}]),
+    "links_expires_after_issue_check": ("links", [{"expires_at": T0}, {"expires_at": BEFORE}]),
+    "links_end_has_a_reason_check": ("links", [{"ended_at": T1}, {"end_reason": "used"}]),
+    "links_end_reason_check": ("links", [{"ended_at": T1, "end_reason": "tired"}]),
+    "offers_status_check": ("offers", [{"status": "declined", "ended_at": T1}]),
+    "offers_role_check": ("offers", [{"role": "owner"}]),
+    "offers_language_check": ("offers", [{"language": "fr"}]),
+    "offers_expires_after_offer_check": ("offers", [{"expires_at": T0}]),
+    "offers_end_has_a_time_check": ("offers", [{"ended_at": T1}, {"status": "withdrawn"}]),
+    "offers_accepted_by_somebody_check": ("offers", [{"status": "accepted", "ended_at": T1}]),
     "organizations_type_check": ("organizations", [{"type": "hospital"}]),
     "organizations_status_check": ("organizations", [{"status": "closed"}]),
     "organizations_code_form_check": ("organizations", [{"code": c} for c in ("", "A", "-a", "a-", "a b", "a\nb", "a" * 41, "ä")]),
@@ -83,8 +115,20 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
         [ANSWERED | {"status": "terminated"} | {k: v for k, v in ENDED.items() if k != gone} for gone in ENDED if gone != "terminated_at"]
         + [ANSWERED | {"terminated_by": "northside"}, ANSWERED | {"termination_reason": "Over"}],
     ),
+    "blocks_number_check": ("blocks", [{"number": 0}, {"number": -1}]),
+    "blocks_first_number_check": ("blocks", [{"first_number": 0, "last_number": 1}]),
+    "blocks_a_hash_for_each_check": ("blocks", [{"hashes": bytes(63)}, {"hashes": bytes(96)}, {"hashes": b""}, {"last_number": 3}, {"first_number": 4, "last_number": 2, "hashes": b""}]),
     "partnership_tallies_side_check": ("partnership_tallies", [{"side": "middle"}]),
     "partnership_tallies_count_check": ("partnership_tallies", [{"count": -1}]),
+    "deliveries_status_check": ("deliveries", [{"status": "lost", "ended_at": T1}]),
+    "deliveries_one_recipient_check": ("deliveries", [{"account_id": None}, {"organization_id": "harbor"}]),
+    "deliveries_end_has_a_time_check": ("deliveries", [{"ended_at": T1}, *({"status": status} for status in ("sent", "spread", "void", "failed"))]),
+    "deliveries_attempts_check": ("deliveries", [{"attempts": -1}]),
+    "epochs_number_check": ("epochs", [{"number": 0}, {"number": -1}]),
+    "epochs_first_holds_nothing_check": ("epochs", [{"number": 1, "taken_at": None, "confirmed_at": None}, {"holds_until": None, "taken_at": None, "confirmed_at": None}]),
+    "epochs_taken_is_restored_check": ("epochs", [{"number": 1, "holds_until": None, "confirmed_at": None}]),
+    "epochs_holds_past_its_beginning_check": ("epochs", [{"holds_until": BEFORE}]),
+    "epochs_confirmed_is_held_check": ("epochs", [{"confirmed_at": BEFORE}, {"number": 1, "taken_at": None, "holds_until": None}]),
 }  # fmt: skip
 
 
@@ -137,9 +181,14 @@ async def test_every_promise_of_the_database_was_tried(ground: Ground) -> None:
     ("constraint", "words"),
     [
         ("accounts_status_check", AccountStatus),
+        ("accounts_language_check", Language),
+        ("links_purpose_check", LinkPurpose),
+        ("offers_role_check", Role),
+        ("offers_status_check", OfferStatus),
         ("organizations_type_check", OrganizationType),
         ("organizations_status_check", OrganizationStatus),
         ("memberships_role_check", Role),
+        ("deliveries_status_check", DeliveryStatus),
         ("grants_grantee_kind_check", GranteeKind),
         ("grants_resource_kind_check", ResourceKind),
         ("grants_cause_kind_check", CauseKind),

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 PAIRS = 8
 PUBLIC_URL = "https://hospitium.example"
 COURSE = ("pending_approval", "approved", "terminated")
-SETTINGS = {"PUBLIC_URL": PUBLIC_URL, "TERMINATION_COOLDOWN_DAYS": "0", "LOG_LEVEL": "warning"}
+SETTINGS = {
+    "PUBLIC_URL": PUBLIC_URL,
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "TERMINATION_COOLDOWN_DAYS": "0",
+    "LOG_LEVEL": "warning",
+}
 
 
 def world() -> str:

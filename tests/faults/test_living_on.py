@@ -13,7 +13,7 @@ from cli.running import Installation, wait_for_the_end
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTINGS = {"PUBLIC_URL": "http://hospitium.example", "LOG_LEVEL": "error"}
+SETTINGS = {"PUBLIC_URL": "http://hospitium.example", "ALLOWED_HOSTS": "127.0.0.1", "LOG_LEVEL": "error"}
 
 
 @pytest.fixture

@@ -20,12 +20,14 @@ from litestar.exceptions import (
 from structlog.testing import capture_logs
 
 from hospitium import __main__ as main, settings
-from hospitium.doors.cli.main import VIOLATED, cli
+from hospitium.doors.cli.house import VIOLATED
+from hospitium.doors.cli.main import cli
 from hospitium.doors.json_body import WrongContentType
 from hospitium.doors.native import errors as native_errors, routes as native
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
 from hospitium.engine import errors
 from hospitium.engine.events import EventKind
+from hospitium.engine.offers.lifecycle import MOVES as OFFER_MOVES
 from hospitium.engine.organizations.lifecycle import MOVES as ORGANIZATION_MOVES
 from hospitium.engine.partnerships.lifecycle import MOVES as PARTNERSHIP_MOVES
 from hospitium.engine.permissions import RULES
@@ -48,14 +50,30 @@ SURFACES: Mapping[str, tuple[tuple[Route, ...], str]] = {
 WHEN = {
     EventKind.REFUSED: "Somebody known was refused: forbidden, not found, or in conflict with how things stand.",
     EventKind.ACCOUNT_CREATED: "The operator, or a world file, made an account.",
+    EventKind.ACCOUNT_REGISTERED: "Somebody registered an account, over HTTP or by taking up an invitation.",
+    EventKind.ACCOUNT_LINK_SENT: "Somebody asked for a link; `template` names the mail. In the account's trail if there is one.",
+    EventKind.ACCOUNT_CONFIRMED: "The mailbox was proved with the link, by who knew the password.",
+    EventKind.ACCOUNT_CLAIMED: "The mailbox was proved by who didn't know the password: a new one, and all that was before ended; `grants` names those that did.",
+    EventKind.ACCOUNT_REPLACED: "An account nobody had confirmed gave way to a new registration of its address.",
+    EventKind.ACCOUNT_UPDATED: "An account changed its name or language; `fields` names which, never what.",
+    EventKind.ACCOUNT_PASSWORD_CHANGED: "An account got another password; its other sessions ended.",
+    EventKind.ACCOUNT_EMAIL_CHANGED: "An account got another address, which was proved.",
+    EventKind.ACCOUNT_EXPORTED: "An account was handed all that is kept of it.",
+    EventKind.ACCOUNT_DELETED: "An account deleted itself: its id remains, and nothing else.",
     EventKind.ACCOUNT_DISABLED: "The operator disabled an account; its sessions ended with it.",
     EventKind.ACCOUNT_ENABLED: "The operator enabled a disabled account.",
     EventKind.MEMBERSHIP_STARTED: "An account became a member of an organization.",
     EventKind.MEMBERSHIP_ENDED: "A membership ended.",
+    EventKind.OFFER_MADE: "An administrator invited a colleague by e-mail.",
+    EventKind.OFFER_RESENT: "An administrator sent an invitation again, with a new link.",
+    EventKind.OFFER_WITHDRAWN: "An administrator took an invitation back.",
+    EventKind.OFFER_ACCEPTED: "The colleague joined.",
+    EventKind.OFFER_EXPIRED: "Nobody took the invitation up in time; written down by the sweep.",
     EventKind.SESSION_STARTED: "Somebody signed in.",
     EventKind.SESSION_REFUSED: "A sign-in failed; in the account's trail if there is one.",
     EventKind.SESSION_MOVED: "A session went on to act for another organization.",
-    EventKind.SESSION_ENDED: "Somebody signed out.",
+    EventKind.SESSION_ENDED: "Somebody signed out, or ended a session from another.",
+    EventKind.SESSIONS_ENDED: "Several sessions of an account ended at once; `reason` says why.",
     EventKind.SESSION_TOKEN_REUSED: "A refresh token came a second time, too late to be a repeat: its session ended.",
     EventKind.ORGANIZATION_REGISTERED: "An organization was written down, by itself, the operator or a world file.",
     EventKind.ORGANIZATION_UPDATED: "An organization changed its profile; `fields` names which, never what.",
@@ -70,7 +88,12 @@ WHEN = {
     EventKind.PARTNERSHIP_EXPIRED: "Nobody answered in time; written down by the sweep, or by the next deed of the pair.",
     EventKind.PARTNERSHIP_TERMINATED: "One of the two ended it; `grants` names the grants that ended.",
     EventKind.PARTNERSHIP_REESTABLISHED: "One of the two asked to take it up again, and is its source from here on.",
+    EventKind.DELIVERY_RETRIED: "The operator had a mail that failed, or waits, tried again.",
     EventKind.PARTNERSHIP_IMPORTED: "A world file brought it, in the status it says.",
+    EventKind.TRAIL_RETIRED: "The operator took an old month out of the trail; its seals stay.",
+    EventKind.EPOCH_RESTORED: "A backup was restored; `voided` counts the sessions, links, offers and deliveries it ended, `applied` what the trail ended again.",
+    EventKind.EPOCH_CONFIRMED: "The operator released the grants that a restore held.",
+    EventKind.ACCOUNT_PASSWORD_VOIDED: "A restore brought an old password back, and the trail says it was changed since: nobody knows the one it has now.",
 }
 
 
@@ -97,7 +120,10 @@ def cli_page() -> str:
                     str(main.CANT_RUN),
                     "can't run as it is set up: a setting, the keys, the database or its schema",
                 ],
-                [str(VIOLATED), "`hospitium verify` found something that must not be"],
+                [
+                    str(VIOLATED),
+                    "`hospitium verify`, `audit verify` or `doctor` found something that must not be",
+                ],
                 ["130", "stopped by hand"],
             ],
         ),
@@ -179,6 +205,12 @@ def lifecycle_page() -> str:
             "Made `pending` by registering (`active` where `REGISTRATION=open`), `active` by the operator; a world file says which.",
             "",
             *_drawn("pending", "register", ORGANIZATION_MOVES),
+            "",
+            "## Offer",
+            "",
+            "Made by an administrator who invites a colleague. A link past its time is dead by the clock, whether or not the sweep has run.",
+            "",
+            *_drawn("pending", "make", OFFER_MOVES),
         ]
     )
 
@@ -242,6 +274,8 @@ def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
 def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
     for name, command in sorted(group.commands.items()):
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"{path} {name}", command
             yield from _commands(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command

@@ -9,6 +9,7 @@ from house.tree import calls, members_named, modules, texts
 CLOCKS = ("app.py", "doors/cli/")
 ENVIRONMENT = {
     "settings.py": "it is what settings are",
+    "storage/backup.py": "PATH, and what libpq reads by itself, for pg_dump and pg_restore",
     "storage/embedded.py": "PATH for its programs, and the user's runtime directory for a socket",
 }
 _LOOKS_AT_THE_CLOCK = re.compile(
@@ -31,7 +32,7 @@ def test_nobody_below_the_top_looks_at_the_clock() -> None:
         f"{place}:{line}"
         for place, tree in modules().items()
         for line, text in texts(tree)
-        if _LOOKS_IN_SQL.search(text)
+        if _LOOKS_IN_SQL.search(text) and place != "doors/cli/doctor.py"  # it compares two clocks
     ]
     assert not found, (
         "All rows of a deed carry one instant: use ctx.now, which the unit of work read, so that tests can move the clock. "

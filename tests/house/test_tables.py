@@ -13,17 +13,38 @@ from house.tree import calls, imported, modules, texts
 READERS = {
     "engine/access/check.py": {
         "accounts": "one check is one statement: who, as what, and by which grant, in one snapshot",
+        "epochs": "likewise: what a restore holds",
         "grants": "likewise",
         "memberships": "likewise",
         "organizations": "likewise",
     },
+    "engine/deliveries/queries.py": {
+        "accounts": "to whom a mail goes and what it is about, read when it is sent and never before",
+        "memberships": "likewise: who administers an organization at that moment",
+        "offers": "likewise",
+        "organizations": "likewise: the names",
+        "partnerships": "likewise: the two sides, for no actor that is one of them",
+    },
+    "engine/links/actions.py": {"deliveries": "a link is kept for as long as a delivery names it"},
+    "engine/epochs/queries.py": {
+        "events": "which lines of an exported trail the backup has",
+        "grants": "how far a restore's hold must reach",
+    },
+    "engine/memberships/actions.py": {"organizations": "its row is what is locked before its members change"},
+    "engine/offers/queries.py": {"organizations": "an offer is shown with who makes it"},
     "engine/memberships/queries.py": {
-        "organizations": "a membership is shown with its organization's status"
+        "accounts": "a member is shown with name and address, and counts as administrator only if he can act",
+        "organizations": "a membership is shown with its organization's status",
     },
     "engine/organizations/queries.py": {
         "partnerships": "the caller's standing comes with the page of a search"
     },
     "engine/partnerships/queries.py": {"organizations": "a partnership is shown with both, and locks both"},
+    "engine/trail/backlog.py": {"events": "how many are beyond the end of the chain"},
+    "engine/trail/queries.py": {
+        "events": "what is sealed is the events, row by row",
+        "event_parties": "likewise, with their parties",
+    },
     "engine/sessions/actions.py": {"accounts": "the hash is compared again in the transaction that signs in"},
     "engine/sessions/queries.py": {
         "accounts": "the actor of a request is one statement: session, account, membership, organization",
@@ -33,14 +54,22 @@ READERS = {
 }
 # Who else may select: everything else starts from a finder in queries.py.
 SELECTORS = {
+    "engine/deliveries/actions.py": "the claim is one UPDATE with its choice inside",
+    "engine/deliveries/backlog.py": "how far behind, in numbers and for no actor",
+    "engine/trail/backlog.py": "likewise",
+    "engine/trail/sealer.py": "rows of a new block, made by INSERT … SELECT",
     "engine/access/check.py": "it is the question",
     "engine/events.py": "the trail",
     "engine/grants/actions.py": "rows of a new pair of grants, made by INSERT … SELECT",
     "engine/idempotency.py": "one table, one file",
+    "engine/memberships/actions.py": "the lock on the organization's row",
+    "engine/throttles/actions.py": "rows to count, made by INSERT … SELECT",
     "engine/sessions/actions.py": "the hash, compared again in the transaction that signs in",
 }
 # Who may write SQL as text about our tables, and why.
 WRITERS_OF_TEXT = {
+    "doors/cli/doctor.py": "counts and instants, seen from outside the engine",
+    "storage/backup.py": "known_keys and Alembic's table belong to storage",
     "engine/verify.py": "invariants are said in SQL, apart from the statements they check",
     "storage/keyring.py": "known_keys belongs to storage, below the engine",
     "storage/schema.py": "Alembic's own table",

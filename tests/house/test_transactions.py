@@ -7,7 +7,16 @@ import re
 from house.tree import calls, modules, texts
 
 COMMITTERS = {"storage/database.py", "storage/schema.py", "storage/migrations/env.py"}
-EDGES = {"app.py", "doors/unit_of_work.py", "doors/cli/main.py", "dispatch/loop.py", "storage/schema.py"}
+EDGES = {
+    "app.py",
+    "doors/unit_of_work.py",
+    "doors/cli/backup.py",
+    "doors/cli/doctor.py",
+    "doors/cli/main.py",
+    "dispatch/loop.py",
+    "dispatch/mails.py",
+    "storage/schema.py",
+}
 _ENDING = re.compile(
     r"\.(commit|rollback|begin|begin_nested|begin_transaction)$|\b(connection|tx)\.transaction$"
 )

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from hospitium.doors.access_tokens import AccessTokens
-from hospitium.engine.accounts.record import Account, AccountStatus
+from hospitium.engine.accounts.record import Account, AccountStatus, Language
 from hospitium.engine.errors import NotSignedIn
 from hospitium.engine.sessions.actions import SignedIn
 from hospitium.engine.sessions.record import Session
@@ -62,6 +62,7 @@ def test_it_makes_each_key_once_and_keeps_it_private(keys: Path) -> None:
     assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {
         "signing-1.json": 0o600,
         "links-1.json": 0o600,
+        "seals-1.json": 0o600,
     }
     again = Keyring.load(keys, NOW + timedelta(days=1), make=True)
     for purpose in KeyPurpose:
@@ -86,7 +87,7 @@ def test_of_two_makers_at_once_both_get_the_same_keys(keys: Path, monkeypatch: p
     assert [second.current(purpose) for purpose in KeyPurpose] == [
         first.current(purpose) for purpose in KeyPurpose
     ]
-    assert len(list(keys.iterdir())) == 2
+    assert len(list(keys.iterdir())) == len(KeyPurpose)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
@@ -130,7 +131,9 @@ def test_a_key_never_prints_its_secret(keys: Path) -> None:
 
 def token(ring: Keyring) -> str:
     session = Session(UUID(int=1), UUID(int=2), None, NOW, NOW + timedelta(days=7))
-    account = Account(UUID(int=2), "ada@northside.example", None, None, AccountStatus.ACTIVE, None, NOW)
+    account = Account(
+        UUID(int=2), "ada@northside.example", "ada@northside.example", None, None, Language.ENGLISH, AccountStatus.ACTIVE, False, None, NOW
+    )
     return AccessTokens(ISSUER, ring).mint(SignedIn(session, account, None), None, NOW)
 
 
@@ -170,6 +173,32 @@ def test_a_retired_key_verifies_for_90_days_and_not_a_second_longer(keys: Path) 
     assert [key.number for key in Keyring.load(keys, NOW + RETIREMENT, make=False).all(SIGNING)] == [2]
 
 
+def test_a_key_for_seals_proves_what_it_signed_for_ever(keys: Path) -> None:
+    ring = Keyring.load(keys, NOW, make=True)
+    ring.rotate(KeyPurpose.SEALS, NOW)
+    later = Keyring.load(keys, NOW + timedelta(days=3650), make=False)
+    assert [key.number for key in later.all(KeyPurpose.SEALS)] == [1, 2]
+
+
+def test_keys_of_before_there_were_seals_lack_one_and_the_mend_is_named(keys: Path) -> None:
+    before = Keyring.load(keys, NOW, make=True)
+    (keys / "seals-1.json").unlink()
+    with pytest.raises(KeyProblem, match=r"there is no seals key .*`hospitium keys make`"):
+        Keyring.load(keys, NOW, make=False)
+    after = Keyring.load(keys, NOW, make=True)
+    assert after.current(SIGNING) == before.current(SIGNING)
+    assert after.current(KeyPurpose.SEALS) != before.current(KeyPurpose.SEALS)
+
+
+async def test_it_finds_a_lost_key_for_seals_however_old(keys: Path, database: Database) -> None:
+    ring = Keyring.load(keys, NOW, make=True)
+    ring.rotate(KeyPurpose.SEALS, NOW)
+    await meet(database, ring)
+    (keys / "seals-2.json").unlink()
+    with pytest.raises(KeyProblem, match=r"has met seals-2, which is not in"):
+        await meet(database, Keyring.load(keys, NOW, make=True), NOW + timedelta(days=3650))
+
+
 def test_a_key_in_use_never_retires_by_age(keys: Path) -> None:
     Keyring.load(keys, NOW, make=True)
     assert Keyring.load(keys, NOW + timedelta(days=3650), make=False).current(SIGNING).number == 1
@@ -186,7 +215,7 @@ async def test_the_database_meets_keys_and_knows_them_again(keys: Path, database
     await meet(database, Keyring.load(keys, NOW, make=False))
     async with database.transaction() as tx:
         met = await tx.fetch("SELECT purpose, number FROM known_keys ORDER BY 1, 2")
-    assert [tuple(row) for row in met] == [("links", 1), ("links", 2), ("signing", 1)]
+    assert [tuple(row) for row in met] == [("links", 1), ("links", 2), ("seals", 1), ("signing", 1)]
     # It keeps what tells keys apart, not the keys.
     async with database.transaction() as tx:
         kept = b"".join([row["fingerprint"] for row in await tx.fetch("SELECT fingerprint FROM known_keys")])

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hospitium.storage.embedded import EmbeddedPostgres
 
 # Made by the migration, and spoken to in SQL of its own: no noun of the engine has them.
-WITHOUT_A_NOUN = {"alembic_version", "known_keys", "events_other", "event_parties_other"}
+WITHOUT_A_NOUN = {"alembic_version", "known_keys", "events_other", "event_parties_other", "event_seals_other"}
 
 
 @pytest.fixture

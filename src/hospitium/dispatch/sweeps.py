@@ -6,13 +6,23 @@ down, and announces, what was already true. Any number of processes may run thes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from hospitium.engine import idempotency
+from hospitium.engine.deliveries import actions as deliveries
+from hospitium.engine.links import actions as links
+from hospitium.engine.offers import actions as offers
 from hospitium.engine.partnerships import actions as partnerships
+from hospitium.engine.throttles import actions as throttles
+from hospitium.engine.trail.sealer import seal_next
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from hospitium.engine.context import Context
+    from hospitium.engine.trail.signing import SealKeys
+
+Sweep: TypeAlias = "Callable[[Context], Awaitable[bool]]"
 
 
 async def expire_one_partnership(ctx: Context) -> bool:
@@ -20,9 +30,27 @@ async def expire_one_partnership(ctx: Context) -> bool:
     return await partnerships.expire_one(ctx)
 
 
+async def expire_one_offer(ctx: Context) -> bool:
+    """Mark one overdue invitation of a colleague as expired."""
+    return await offers.expire_one(ctx)
+
+
+async def forget_throttles(ctx: Context) -> bool:
+    """Delete what is kept of tries that count no more, and of networks nobody signed in from for 90 days."""
+    await throttles.forget_outlived(ctx)
+    return False
+
+
 async def forget_idempotency_keys(ctx: Context) -> bool:
     """Delete the idempotency keys that have outlived their 24 hours."""
     await idempotency.forget_outlived(ctx)
+    return False
+
+
+async def forget_deliveries(ctx: Context) -> bool:
+    """Delete the deliveries that ended 30 days ago (failed: 90), and the links that outlived theirs."""
+    await deliveries.forget_outlived(ctx)
+    await links.forget_outlived(ctx)
     return False
 
 
@@ -32,4 +60,20 @@ async def make_event_partitions(ctx: Context) -> bool:
     return False
 
 
-SWEEPS = (expire_one_partnership, forget_idempotency_keys, make_event_partitions)
+def sealing(keys: SealKeys) -> Sweep:
+    """Return the sweep that seals events with these keys: about every second, so that the trail is proved up to now."""
+
+    async def seal_events(ctx: Context) -> bool:
+        return await seal_next(ctx, keys)
+
+    return seal_events
+
+
+SWEEPS = (
+    expire_one_partnership,
+    expire_one_offer,
+    forget_idempotency_keys,
+    forget_throttles,
+    forget_deliveries,
+    make_event_partitions,
+)

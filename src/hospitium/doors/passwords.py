@@ -34,6 +34,7 @@ class PasswordGate:
     def __init__(self, *, at_once: int, waiting: int) -> None:
         self._most = at_once + waiting
         self._inside = 0
+        self.refused = 0
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="argon2")
         # Compared where there is no account, so that it takes as long as where there is one.
         self._nobodys = HashedPassword(_HASHER.hash("nobody's password"))
@@ -48,11 +49,17 @@ class PasswordGate:
         fits = await self._slowly(lambda: _fits(compared_with, password))
         return PasswordVerdict(account_id, compared_with, fits and account_id is not None)
 
+    @property
+    def inside(self) -> int:
+        """How many are hashed at this moment, or wait for it."""
+        return self._inside
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _slowly(self, work: Callable[[], T]) -> T:
         if self._inside >= self._most:
+            self.refused += 1
             raise Busy(RETRY_AFTER)
         self._inside += 1
         # The place is given back when the work is done, not when a caller stops waiting for it.

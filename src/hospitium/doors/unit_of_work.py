@@ -24,6 +24,7 @@ from hospitium.storage.database import Collision, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from uuid import UUID
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from hospitium.doors.access_tokens import AccessTokens
     from hospitium.doors.surroundings import Clock
     from hospitium.storage.database import Database
+
+    Watch = Callable[[Permission], AbstractContextManager[None]]
 
 T = TypeVar("T")
 
@@ -42,9 +45,10 @@ _log = structlog.get_logger("hospitium.work")
 
 
 class UnitOfWork:
-    """Runs the deeds of requests."""
+    """Runs the deeds of requests; `watch` is around each."""
 
-    def __init__(self, database: Database, clock: Clock, access_tokens: AccessTokens) -> None:
+    def __init__(self, database: Database, clock: Clock, access_tokens: AccessTokens, watch: Watch) -> None:
+        self._watch = watch
         self._database = database
         self._access_tokens = access_tokens
         self.clock = clock
@@ -56,16 +60,19 @@ class UnitOfWork:
         deed: Callable[[Context], Awaitable[T]],
         *,
         about: UUID | None = None,
+        recognize: bool = False,
     ) -> T:
         """Run a deed for whoever sent the request; return what it returns, when it is committed.
 
-        `about`: the id the request names, for the trail of a refusal. Raises what the deed raises, NotSignedIn,
-        SessionEnded, Unavailable.
+        `about`: the id the request names, for the trail of a refusal. `recognize`: who is signed in counts, though
+        anyone may do this. Raises what the deed raises, NotSignedIn, SessionEnded, Unavailable.
         """
-        who: Actor | UUID = ANONYMOUS
-        if RULES[permission].need is not Need.ANYONE:
-            who = self._access_tokens.session_of(request.headers.get("authorization"), self.clock())
-        return await perform_as(self._database, self.clock, who, permission, deed, about=about)
+        with self._watch(permission):
+            who: Actor | UUID = ANONYMOUS
+            authorization = request.headers.get("authorization")
+            if RULES[permission].need is not Need.ANYONE or (recognize and authorization is not None):
+                who = self._access_tokens.session_of(authorization, self.clock())
+            return await perform_as(self._database, self.clock, who, permission, deed, about=about)
 
 
 async def perform_as(

@@ -33,7 +33,7 @@ class Role(StrEnum):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who acts, through which session, for which organization and as what in it."""
+    """Who acts, through which session, for which organization and as what in it, and whether his mailbox is proved."""
 
     kind: ActorKind
     account_id: UUID | None = None
@@ -42,6 +42,7 @@ class Actor(msgspec.Struct, frozen=True):
     organization_type: str | None = None
     organization_is_active: bool = False
     role: Role | None = None
+    is_confirmed: bool = False
 
     @property
     def is_staff(self) -> bool:

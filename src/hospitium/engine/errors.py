@@ -8,23 +8,28 @@
     ├── Forbidden                he knows of it, but may not do this
     │   ├── WrongSide
     │   ├── AccountDisabled
+    │   ├── NotConfirmed
     │   ├── OrganizationInactive
     │   └── RegistrationClosed
     ├── NotFound                 it is not there, or not for him; the two are one
+    │   └── DeadLink
     ├── Conflict                 not as things stand
     │   ├── AlreadyConnected
     │   ├── WrongState
     │   ├── RequestExpired
     │   ├── PartnerInactive
     │   ├── NameTaken
+    │   ├── LastAdministrator
     │   ├── LimitReached
     │   │   ├── ActiveLimitReached
-    │   │   └── PendingLimitReached
+    │   │   ├── PendingLimitReached
+    │   │   └── OfferLimitReached
     │   └── CoolingDown
     │       ├── RejectionCooldown
     │       └── TerminationCooldown
     ├── KeyReused                this Idempotency-Key came with another request before
     ├── Busy                     too much at once; later
+    │   └── TooManyAttempts
     └── Unavailable              something we stand on is away; later
 
 Each door has one total table from these kinds to its own words (`doors/*/errors.py`); a test holds it total.
@@ -95,6 +100,13 @@ class AccountDisabled(Forbidden):
         super().__init__("This account is disabled")
 
 
+class NotConfirmed(Forbidden):
+    """The account's mailbox is not proved, and this needs it, or its first 24 hours are over (ruling 22)."""
+
+    def __init__(self) -> None:
+        super().__init__("Confirm your e-mail address first; a new link can be sent to it at any time")
+
+
 class OrganizationInactive(Forbidden):
     """The caller's own organization is not active."""
 
@@ -115,6 +127,14 @@ class NotFound(Refusal):
     def __init__(self, resource: str) -> None:
         super().__init__(f"{resource.capitalize()} not found")
         self.resource = resource
+
+
+class DeadLink(NotFound):
+    """No link that is good for this has this token: unknown, altered, used, replaced and expired ones are one."""
+
+    def __init__(self) -> None:
+        super().__init__("link")
+        self.message = "This link is not valid, or not valid any more; ask for a new one"
 
 
 class Conflict(Refusal):
@@ -154,6 +174,13 @@ class NameTaken(Conflict):
         self.field = field
 
 
+class LastAdministrator(Conflict):
+    """The organization would have nobody left to administer it."""
+
+    def __init__(self) -> None:
+        super().__init__("An organization needs an administrator; make somebody else one first")
+
+
 class LimitReached(Conflict):
     """A count would pass its limit."""
 
@@ -176,6 +203,15 @@ class PendingLimitReached(LimitReached):
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"Your organization already has the {limit} pending requests that are allowed", limit
+        )
+
+
+class OfferLimitReached(LimitReached):
+    """The organization waits for as many colleagues as it may wait for."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your organization already has the {limit} open invitations that are allowed", limit
         )
 
 
@@ -218,6 +254,14 @@ class Busy(Refusal):
     def __init__(self, retry_after: int) -> None:
         super().__init__("Too many requests at once; try again shortly")
         self.retry_after = retry_after
+
+
+class TooManyAttempts(Busy):
+    """Tried too often: worth trying again after `retry_after` seconds, and never refused for good."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.message = "Too many attempts; wait a little and try again"
 
 
 class Unavailable(Refusal):

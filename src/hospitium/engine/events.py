@@ -45,14 +45,31 @@ class EventKind(StrEnum):
 
     REFUSED = "refused"
     ACCOUNT_CREATED = "account.created"
+    ACCOUNT_REGISTERED = "account.registered"
+    ACCOUNT_LINK_SENT = "account.link_sent"
+    ACCOUNT_CONFIRMED = "account.confirmed"
+    ACCOUNT_CLAIMED = "account.claimed"
+    ACCOUNT_REPLACED = "account.replaced"
+    ACCOUNT_UPDATED = "account.updated"
+    ACCOUNT_PASSWORD_CHANGED = "account.password_changed"  # noqa: S105  a kind of event, not a secret
+    ACCOUNT_PASSWORD_VOIDED = "account.password_voided"  # noqa: S105  likewise
+    ACCOUNT_EMAIL_CHANGED = "account.email_changed"
+    ACCOUNT_EXPORTED = "account.exported"
+    ACCOUNT_DELETED = "account.deleted"
     ACCOUNT_DISABLED = "account.disabled"
     ACCOUNT_ENABLED = "account.enabled"
     MEMBERSHIP_STARTED = "membership.started"
     MEMBERSHIP_ENDED = "membership.ended"
+    OFFER_MADE = "offer.made"
+    OFFER_RESENT = "offer.resent"
+    OFFER_WITHDRAWN = "offer.withdrawn"
+    OFFER_ACCEPTED = "offer.accepted"
+    OFFER_EXPIRED = "offer.expired"
     SESSION_STARTED = "session.started"
     SESSION_REFUSED = "session.refused"
     SESSION_MOVED = "session.moved"
     SESSION_ENDED = "session.ended"
+    SESSIONS_ENDED = "sessions.ended"
     SESSION_TOKEN_REUSED = "session.token_reused"  # noqa: S105  a kind of event, not a secret
     ORGANIZATION_REGISTERED = "organization.registered"
     ORGANIZATION_UPDATED = "organization.updated"
@@ -68,6 +85,10 @@ class EventKind(StrEnum):
     PARTNERSHIP_TERMINATED = "partnership.terminated"
     PARTNERSHIP_REESTABLISHED = "partnership.reestablished"
     PARTNERSHIP_IMPORTED = "partnership.imported"
+    TRAIL_RETIRED = "trail.retired"
+    DELIVERY_RETRIED = "delivery.retried"
+    EPOCH_RESTORED = "epoch.restored"
+    EPOCH_CONFIRMED = "epoch.confirmed"
 
 
 class PartyKind(StrEnum):
@@ -104,6 +125,7 @@ event_parties = Table(
     Column("party_kind", Text, nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
+Index("event_parties_event_ix", event_parties.c.event_id)
 
 
 class Event(msgspec.Struct, frozen=True):

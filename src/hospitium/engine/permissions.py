@@ -30,10 +30,26 @@ class Need(Enum):
 class Permission(StrEnum):
     SEE_HEALTH = "health.see"
     SEE_KEYS = "keys.see"
+    SEE_API = "api.see"
+    SEE_PAGES = "pages.see"
+    SEE_METRICS = "metrics.see"
     SIGN_IN = "sessions.start"
     RENEW_SESSION = "sessions.renew"
     SIGN_OUT = "sessions.end"
     CHOOSE_ORGANIZATION = "sessions.choose_organization"
+    SEE_SESSIONS = "sessions.see"
+    REGISTER_ACCOUNT = "accounts.register"
+    CONFIRM_ACCOUNT = "accounts.confirm"
+    RECOVER_ACCOUNT = "accounts.recover"
+    SEE_ACCOUNT = "accounts.see"
+    UPDATE_ACCOUNT = "accounts.update"
+    CHANGE_EMAIL = "accounts.change_email"
+    DELETE_ACCOUNT = "accounts.delete"
+    SEE_MEMBERS = "memberships.see"
+    CHANGE_MEMBERS = "memberships.change"
+    LEAVE_ORGANIZATION = "memberships.leave"
+    OFFER_MEMBERSHIP = "offers.make"
+    ACCEPT_OFFER = "offers.accept"
     REGISTER_ORGANIZATION = "organizations.register"
     SEARCH_ORGANIZATIONS = "organizations.search"
     SEE_ORGANIZATION = "organizations.see"
@@ -47,7 +63,11 @@ class Permission(StrEnum):
     RESEND_PARTNERSHIP = "partnerships.resend"
     TERMINATE_PARTNERSHIP = "partnerships.terminate"
     REESTABLISH_PARTNERSHIP = "partnerships.reestablish"
+    KEEP_DELIVERIES = "deliveries.keep"
     IMPORT_WORLD = "world.import"
+    PROVE_TRAIL = "trail.prove"
+    RETIRE_TRAIL = "trail.retire"
+    RESTORE = "epochs.restore"
 
 
 class Rule(NamedTuple):
@@ -60,10 +80,26 @@ class Rule(NamedTuple):
 RULES: Mapping[Permission, Rule] = {
     Permission.SEE_HEALTH: Rule(Need.ANYONE, "Anyone may ask whether this server is up."),
     Permission.SEE_KEYS: Rule(Need.ANYONE, "Anyone may read the public keys that prove this server's tokens."),
+    Permission.SEE_METRICS: Rule(Need.ANYONE, "Whoever shows the token of the metrics may read how this server fares."),
+    Permission.SEE_API: Rule(Need.ANYONE, "Anyone may read what this server's addresses take and answer."),
+    Permission.SEE_PAGES: Rule(Need.ANYONE, "Anyone may open the pages for people; opening one changes nothing."),
     Permission.SIGN_IN: Rule(Need.ANYONE, "Anyone may try to sign in."),
     Permission.RENEW_SESSION: Rule(Need.ANYONE, "Whoever holds a refresh token may renew its session."),
     Permission.SIGN_OUT: Rule(Need.ACCOUNT, "A signed-in account may end its session."),
     Permission.CHOOSE_ORGANIZATION: Rule(Need.ACCOUNT, "A signed-in account may choose for which of its organizations it acts."),
+    Permission.SEE_SESSIONS: Rule(Need.ACCOUNT, "A signed-in account may see its sessions."),
+    Permission.REGISTER_ACCOUNT: Rule(Need.ANYONE, "Anyone may register an account, and have a link sent to an address."),
+    Permission.CONFIRM_ACCOUNT: Rule(Need.ANYONE, "Whoever has the link and the password may confirm an account; whoever has only the link may claim it."),
+    Permission.RECOVER_ACCOUNT: Rule(Need.ANYONE, "Anyone may ask for a link to set a new password; whoever has the link may set it."),
+    Permission.SEE_ACCOUNT: Rule(Need.ACCOUNT, "A signed-in account may read and export what is kept of it."),
+    Permission.UPDATE_ACCOUNT: Rule(Need.ACCOUNT, "A signed-in account may change its name, language and password."),
+    Permission.CHANGE_EMAIL: Rule(Need.ANYONE, "Whoever has the link and the password, or a session, may prove a new address of the account."),
+    Permission.DELETE_ACCOUNT: Rule(Need.ACCOUNT, "A signed-in account may delete itself."),
+    Permission.SEE_MEMBERS: Rule(Need.ADMINISTRATOR, "An administrator may see the members of the own organization, and whom it has invited."),
+    Permission.CHANGE_MEMBERS: Rule(Need.ADMINISTRATOR, "An administrator may change the roles of members of the own organization, and remove them."),
+    Permission.LEAVE_ORGANIZATION: Rule(Need.ACCOUNT, "A signed-in account may leave an organization."),
+    Permission.OFFER_MEMBERSHIP: Rule(Need.ADMINISTRATOR, "An administrator may invite colleagues into the own organization."),
+    Permission.ACCEPT_OFFER: Rule(Need.ANYONE, "Whoever has the link of an invitation may join as a colleague."),
     Permission.REGISTER_ORGANIZATION: Rule(Need.ACCOUNT, "A signed-in account may register a new organization, where registration is open."),
     Permission.SEARCH_ORGANIZATIONS: Rule(Need.ADMINISTRATOR, "An administrator may search for organizations to connect with."),
     Permission.SEE_ORGANIZATION: Rule(Need.STAFF, "Staff may read the public profile of an organization."),
@@ -77,7 +113,11 @@ RULES: Mapping[Permission, Rule] = {
     Permission.RESEND_PARTNERSHIP: Rule(Need.ADMINISTRATOR, "An administrator may send a rejected request of the own organization again."),
     Permission.TERMINATE_PARTNERSHIP: Rule(Need.ADMINISTRATOR, "An administrator may end a connection of the own organization."),
     Permission.REESTABLISH_PARTNERSHIP: Rule(Need.ADMINISTRATOR, "An administrator may ask to take up an ended connection of the own organization again."),
+    Permission.KEEP_DELIVERIES: Rule(Need.OPERATOR, "The operator may see which mails wait, were sent or failed, and have one tried again."),
     Permission.IMPORT_WORLD: Rule(Need.OPERATOR, "The operator may load a world file."),
+    Permission.PROVE_TRAIL: Rule(Need.OPERATOR, "The operator may prove and export the whole trail."),
+    Permission.RETIRE_TRAIL: Rule(Need.OPERATOR, "The operator may take old months out of the trail, once they are sealed."),
+    Permission.RESTORE: Rule(Need.OPERATOR, "The operator may restore a backup, and confirm what the restore holds."),
 }  # fmt: skip
 
 

@@ -62,15 +62,20 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("D8", "What was answered was answered in time.", """
         SELECT id::text AS found FROM partnerships
         WHERE expires_at <= requested_at OR responded_at >= expires_at OR responded_at < requested_at"""),
+    # Of a partnership that is older than a retired month, the last events must be there without a hole, and the first may be gone.
     Invariant("S5", "The events of a partnership, replayed, end in the row: same status, same version, none missing.", """
         SELECT p.id::text AS found FROM partnerships AS p
         LEFT JOIN LATERAL (
             SELECT count(*) AS moves, max((e.data->>'version')::integer) AS version,
+                   min((e.data->>'version')::integer) AS oldest,
                    (array_agg(e.data->>'status' ORDER BY (e.data->>'version')::integer DESC))[1] AS status
             FROM events AS e WHERE e.subject_id = p.id AND e.kind LIKE 'partnership.%'
         ) AS replayed ON true
-        WHERE replayed.status IS DISTINCT FROM p.status OR replayed.version IS DISTINCT FROM p.version
-            OR replayed.moves <> p.version"""),
+        WHERE (replayed.status IS DISTINCT FROM p.status OR replayed.version IS DISTINCT FROM p.version
+            OR replayed.moves <> p.version)
+        AND NOT (EXISTS (SELECT FROM blocks WHERE cardinality(retired) > 0)
+            AND coalesce(replayed.status, p.status) = p.status AND coalesce(replayed.version, p.version) = p.version
+            AND replayed.moves = coalesce(p.version - replayed.oldest + 1, 0))"""),
     Invariant("S5-parties", "Both partners have every event of their partnership in their trail.", """
         SELECT e.id::text AS found FROM events AS e JOIN partnerships AS p ON p.id = e.subject_id
         WHERE e.kind LIKE 'partnership.%' AND (
@@ -93,10 +98,43 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("A2", "An account has one open membership of an organization at most.", """
         SELECT account_id || ' ' || organization_id AS found FROM memberships
         WHERE ends_at IS NULL GROUP BY account_id, organization_id HAVING count(*) > 1"""),
+    Invariant("R1", "No session, link or offer from before the last restore is open.", """
+        SELECT opened.id::text AS found FROM (SELECT max(taken_at) AS at FROM epochs) AS taken JOIN (
+            SELECT id, started_at AS at FROM sessions WHERE ended_at IS NULL
+            UNION ALL SELECT id, issued_at FROM links WHERE ended_at IS NULL AND account_id IS NOT NULL
+            UNION ALL SELECT id, offered_at FROM offers WHERE ended_at IS NULL
+        ) AS opened ON opened.at <= taken.at"""),
+    Invariant("A3", "A deleted account has nothing that is open: no session, link, membership or grant.", """
+        SELECT a.id::text AS found FROM accounts AS a WHERE a.status = 'deleted' AND (
+            EXISTS (SELECT FROM sessions AS s WHERE s.account_id = a.id AND s.ended_at IS NULL)
+            OR EXISTS (SELECT FROM links AS l WHERE l.account_id = a.id AND l.ended_at IS NULL)
+            OR EXISTS (SELECT FROM memberships AS m WHERE m.account_id = a.id AND m.ends_at IS NULL)
+            OR EXISTS (SELECT FROM grants AS g WHERE g.grantee_id = a.id AND g.ends_at IS NULL))"""),
+    Invariant("A4", "A session of an unconfirmed account ends 24 hours after the account was made.", """
+        SELECT s.id::text AS found FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
+        WHERE s.ended_at IS NULL AND a.verified_at IS NULL AND a.status = 'active'
+            AND s.expires_at > a.created_at + interval '24 hours'"""),
+    Invariant("O1", "Whoever took an invitation up became a member by it.", """
+        SELECT o.id::text AS found FROM offers AS o WHERE o.status = 'accepted' AND NOT EXISTS (
+            SELECT FROM memberships AS m WHERE m.account_id = o.account_id AND m.organization_id = o.organization_id)"""),
     Invariant("E1", "Every event names its deed's instant, and stands in the trail of whoever did it.", """
         SELECT e.id::text AS found FROM events AS e
         WHERE e.actor_account_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM event_parties AS x WHERE x.party_id = e.actor_account_id AND x.event_id = e.id AND x.at = e.at)"""),
+    Invariant("L1", "The sealed numbers have no gap: each block goes on where the one before ended, and nothing comes after the last.", """
+        SELECT 'block ' || number AS found FROM (
+            SELECT number, first_number, row_number() OVER ends AS counted, lag(last_number, 1, 0::bigint) OVER ends AS ended
+            FROM blocks WINDOW ends AS (ORDER BY number)
+        ) AS chain WHERE number <> counted OR first_number <> ended + 1
+        UNION ALL
+        SELECT 'number ' || number FROM event_seals WHERE number > (SELECT coalesce(max(last_number), 0) FROM blocks)
+        UNION ALL
+        SELECT counted || ' numbers, and not ' || sealed FROM (
+            SELECT (SELECT count(*) FROM event_seals) AS counted,
+                   (SELECT coalesce(sum(last_number - first_number + 1), 0) FROM blocks)
+                   - (SELECT coalesce(sum(CASE WHEN place % 2 = 0 THEN ends.number + 1 ELSE - ends.number END), 0)
+                      FROM blocks, unnest(retired) WITH ORDINALITY AS ends (number, place)) AS sealed
+        ) AS totals WHERE counted <> sealed"""),
 )  # fmt: skip
 
 
@@ -116,7 +154,7 @@ async def verify(tx: Transaction, rules: PartnershipRules, now: datetime) -> lis
             violations.append(Violation(invariant.code, invariant.sentence, [row["found"] for row in rows]))
     strange = [
         str(row["id"])
-        async for row in tx.cursor("SELECT id, email, email_key FROM accounts")
+        async for row in tx.cursor("SELECT id, email, email_key FROM accounts WHERE status <> 'deleted'")
         if _is_strange(row)
     ]
     if strange:

@@ -6,7 +6,7 @@ A deed is whole or not at all: whoever writes does so inside `Database.transacti
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
@@ -58,12 +58,22 @@ class Collision(Exception):
     """PostgreSQL ended this transaction for another's sake (deadlock, serialization). Nothing of it remains."""
 
 
+class PoolState(NamedTuple):
+    """How many connections are open, of those idle, how many may be open, and how many transactions wait for one."""
+
+    size: int
+    idle: int
+    most: int
+    waiting: int
+
+
 class Database:
     """A pool of connections to one PostgreSQL database."""
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], patience: float) -> None:
         self._pool = pool
         self._patience = patience
+        self._waiting = 0
 
     @classmethod
     async def open(cls, url: str, *, size: int = 10, patience: float = 10.0) -> Database:
@@ -93,12 +103,29 @@ class Database:
         Raises DatabaseUnavailable, Collision; what the body raises passes through.
         """
         try:
-            async with self._pool.acquire(timeout=self._patience) as connection, connection.transaction():
+            async with self._connection() as connection, connection.transaction():
                 yield connection
         except _COLLISIONS as reason:
             raise Collision from reason
         except _UNAVAILABLE as reason:
             raise DatabaseUnavailable(type(reason).__name__) from reason
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Transaction]:
+        self._waiting += 1
+        try:
+            connection = await self._pool.acquire(timeout=self._patience)
+        finally:
+            self._waiting -= 1
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    def pool(self) -> PoolState:
+        """Return how the pool stands at this moment."""
+        pool = self._pool
+        return PoolState(pool.get_size(), pool.get_idle_size(), pool.get_max_size(), self._waiting)
 
     async def answers(self) -> bool:
         """Whether the database answers a statement now."""

@@ -1,7 +1,8 @@
 """Keys live outside the database, in a directory of their own (docs/decisions/0010): a ring for each purpose.
 
-The newest key of a purpose is used; older ones still verify, a retired one for 90 days. The database remembers the
-fingerprint of every key it has met, so that a lost or swapped key is found at the start, not when tokens fail.
+The newest key of a purpose is used; older ones still verify, a retired one for 90 days, one for seals always. The
+database remembers the fingerprint of every key it has met, so that a lost or swapped key is found at the start, not when
+tokens fail.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ _SECRET_FORM = re.compile(r"[0-9a-f]{64}")
 class KeyPurpose(StrEnum):
     SIGNING = "signing"  # access tokens, ES256
     LINKS = "links"  # link and refresh tokens, HMAC-SHA-256 (ruling 14)
+    SEALS = "seals"  # the blocks of the trail, Ed25519 (docs/decisions/0012)
+
+    @property
+    def proves_for_ever(self) -> bool:
+        """Whether its old keys are needed as long as what they signed is kept."""
+        return self is KeyPurpose.SEALS
 
 
 class KeyProblem(Exception):
@@ -47,6 +54,10 @@ class Key(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Key({self.purpose}-{self.number}, •••)"
+
+    def still_proves(self, now: datetime) -> bool:
+        """Whether it is in use, or retired not long ago, or needed for ever."""
+        return self.retired_at is None or self.purpose.proves_for_ever or now < self.retired_at + RETIREMENT
 
     def material(self) -> bytes:
         return bytes.fromhex(self.secret)
@@ -87,9 +98,7 @@ class Keyring:
                     "database, or make them with `hospitium keys make`"
                 )
             keys.append(_make(directory, purpose, 1, now))
-        return cls(
-            directory, [key for key in keys if key.retired_at is None or now < key.retired_at + RETIREMENT]
-        )
+        return cls(directory, [key for key in keys if key.still_proves(now)])
 
     def current(self, purpose: KeyPurpose) -> Key:
         """Return the newest key of a purpose."""

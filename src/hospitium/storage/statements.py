@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, insert, literal_column
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from sqlalchemy import ColumnElement, Insert, Table
     from sqlalchemy.sql import ClauseElement
@@ -31,6 +31,8 @@ C = TypeVar("C")
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 _REQUIRED = object()
+_AT_A_TIME = 200  # rows
+_A_DAY = 86_400.0  # seconds
 
 
 class Reader(Generic[T]):
@@ -126,6 +128,12 @@ class Query(Statement, Generic[T]):
         """Execute; return the value of every row."""
         read = self._read
         return [read(tuple(row)) for row in await tx.fetch(self.sql, *self._arguments(given))]
+
+    async def each(self, tx: Transaction, /, **given: Any) -> AsyncIterator[T]:
+        """Execute; yield the value of every row, a few hundred in memory at a time. However long it takes."""
+        read = self._read
+        async for row in tx.cursor(self.sql, *self._arguments(given), prefetch=_AT_A_TIME, timeout=_A_DAY):
+            yield read(tuple(row))
 
 
 def exactly(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:

@@ -68,7 +68,7 @@ async def test_it_is_not_there_for_a_third_organization(house: House) -> None:
 BAD_BODIES: tuple[tuple[Any, str, str], ...] = (
     (None, "reason", "is required"),
     ({}, "reason", "is required"),
-    ({"reason": None}, "reason", "is required"),
+    ({"reason": None}, "reason", "must be a string"),
     ({"reason": " \n"}, "reason", "is required"),
     ({"reason": "x" * 2001}, "reason", "must be at most 2,000 characters long"),
     (OVER | {"handlePendingOrders": "burn"}, "handlePendingOrders", "must be one of complete, cancel, transfer"),

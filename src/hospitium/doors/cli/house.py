@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 import msgspec
@@ -18,10 +18,25 @@ if TYPE_CHECKING:
     from hospitium.engine.context import Context
     from hospitium.engine.partnerships.rules import PartnershipRules
     from hospitium.engine.permissions import Permission
+    from hospitium.outside.smtp import SmtpServer
+    from hospitium.storage.backup import Programs
     from hospitium.storage.database import Database
     from hospitium.storage.keyring import Keyring
 
 T = TypeVar("T")
+VIOLATED = 4
+"""The exit code of a command that looked, and found something wrong."""
+
+
+class Installation(NamedTuple):
+    """How this process is set up, as far as `doctor` and `restore` look at it."""
+
+    data: Path
+    keys: Path
+    is_embedded: bool
+    database_connections: int
+    public_url: str | None
+    trusted_proxies: tuple[str, ...]
 
 
 class House(Protocol):
@@ -34,8 +49,13 @@ class House(Protocol):
     def keyring(self) -> Keyring: ...
     def make_keys(self) -> Keyring: ...
     def elsewhere(self, data: Path) -> House: ...
+    def kept_keys(self) -> Keyring: ...
+    def programs(self) -> Programs: ...
+    def installation(self) -> Installation: ...
+    def mail_server(self) -> SmtpServer | None: ...
     async def migrate(self) -> tuple[str | None, str]: ...
     async def operate(self, permission: Permission, deed: Callable[[Context], Awaitable[T]]) -> T: ...
+    async def dispatch(self, *, once: bool) -> dict[str, int]: ...
     async def serve(self, host: str, port: int, announce: Callable[[str], None]) -> None: ...
 
 

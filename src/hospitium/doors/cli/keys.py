@@ -33,7 +33,10 @@ def list_(as_json: bool) -> None:
 @click.argument("purpose", type=click.Choice([purpose.value for purpose in KeyPurpose]))
 @as_json
 def rotate(purpose: str, as_json: bool) -> None:
-    """Make a new key and retire the one in use: it still verifies for 90 days. Servers take it up at their next start."""
+    """Make a new key and retire the one in use: it still verifies for 90 days, one for seals for ever.
+
+    Servers take it up at their next start.
+    """
     ring = house().keyring()
     ring.rotate(KeyPurpose(purpose), datetime.now(UTC))
     _print(ring, as_json)

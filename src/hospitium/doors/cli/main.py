@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 from hospitium import __version__
-from hospitium.doors.cli import accounts, demo_world, keys, organizations, world
-from hospitium.doors.cli.house import as_json, house, print_json, run
+from hospitium.doors.cli import (
+    accounts,
+    audit,
+    backup,
+    deliveries,
+    demo_world,
+    doctor,
+    keys,
+    mailbox,
+    organizations,
+    world,
+)
+from hospitium.doors.cli.house import VIOLATED, as_json, house, print_json, run
 from hospitium.engine.errors import Invalid
 from hospitium.engine.permissions import Permission
 from hospitium.engine.verify import verify as find_violations
@@ -24,7 +35,6 @@ if TYPE_CHECKING:
     from hospitium.engine.verify import Violation
 
 DEFAULT_PORT = 8420
-VIOLATED = 4
 
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 _port = click.option(
@@ -42,13 +52,20 @@ def cli() -> None:
     """One server where the sharing of health data is asked for, agreed, enforced, seen and ended.
 
     Settings come from the environment (docs/reference/settings.md). Exit codes: 0 done, 1 refused, 2 misused, 3 can't run
-    as it is set up, 4 `verify` found something.
+    as it is set up, 4 `verify`, `audit verify` or `doctor` found something.
     """
 
 
 cli.add_command(organizations.org)
 cli.add_command(accounts.account)
 cli.add_command(keys.keys)
+cli.add_command(audit.audit)
+cli.add_command(backup.backup)
+cli.add_command(backup.restore)
+cli.add_command(doctor.doctor)
+cli.add_command(deliveries.deliveries)
+cli.add_command(deliveries.dispatch)
+cli.add_command(mailbox.mailbox)
 
 
 @cli.command()

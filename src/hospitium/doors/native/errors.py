@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import structlog
 from litestar.exceptions import (
     ClientException,
@@ -13,9 +14,13 @@ from litestar.exceptions import (
     MethodNotAllowedException,
     NotFoundException,
 )
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from msgspec import UNSET, UnsetType
 
 from hospitium.doors.answers import answer, send
 from hospitium.doors.json_body import LARGEST_BODY, WrongContentType
+from hospitium.doors.routing import Wording
+from hospitium.doors.shapes import Instant
 from hospitium.engine import errors
 from hospitium.engine.errors import Refusal
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("hospitium.native")
 PROBLEM = "application/problem+json"
+_TYPE = "urn:hospitium:problem:"
 
 
 class Form(NamedTuple):
@@ -41,23 +47,65 @@ TABLE: dict[type[Refusal], Form] = {
     errors.Forbidden: Form(403, "forbidden"),
     errors.WrongSide: Form(403, "wrong-side"),
     errors.AccountDisabled: Form(403, "account-disabled"),
+    errors.NotConfirmed: Form(403, "not-confirmed"),
     errors.OrganizationInactive: Form(403, "organization-inactive"),
     errors.RegistrationClosed: Form(403, "registration-closed"),
     errors.NotFound: Form(404, "not-found"),
+    errors.DeadLink: Form(404, "dead-link"),
     errors.Conflict: Form(409, "conflict"),
     errors.AlreadyConnected: Form(409, "already-connected"),
     errors.WrongState: Form(409, "wrong-state"),
     errors.RequestExpired: Form(409, "request-expired"),
     errors.PartnerInactive: Form(409, "partner-inactive"),
     errors.NameTaken: Form(409, "name-taken"),
+    errors.LastAdministrator: Form(409, "last-administrator"),
     errors.ActiveLimitReached: Form(409, "active-limit-reached"),
     errors.PendingLimitReached: Form(409, "pending-limit-reached"),
+    errors.OfferLimitReached: Form(409, "offer-limit-reached"),
     errors.RejectionCooldown: Form(409, "rejection-cooldown"),
     errors.TerminationCooldown: Form(409, "termination-cooldown"),
     errors.KeyReused: Form(422, "idempotency-key-reused"),
     errors.Busy: Form(429, "busy"),
+    errors.TooManyAttempts: Form(429, "too-many-attempts"),
     errors.Unavailable: Form(503, "unavailable"),
 }
+
+EDGE: dict[type[Exception], Form] = {
+    RequestEntityTooLarge: Form(413, "too-large"),
+    WrongContentType: Form(415, "unsupported-media-type"),
+}
+
+
+class WrongField(msgspec.Struct):
+    """One member, parameter or header that is wrong, and why."""
+
+    field: str
+    detail: str
+
+
+class Problem(msgspec.Struct, rename="camel", kw_only=True):
+    """A problem of RFC 9457: `type` names the kind, `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[WrongField] | UnsetType = UNSET
+    retry_after: Instant | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+
+
+def _only(status: int, kinds: list[str]) -> dict[str, Any]:
+    return {
+        "properties": {
+            "type": {"enum": [f"{_TYPE}{kind}" for kind in kinds]},
+            "status": {"const": status},
+        }
+    }
+
+
+WORDING = Wording(PROBLEM, Problem, TABLE, EDGE, _only)
 
 
 def answer_refusal(refusal: Refusal) -> Response[bytes]:
@@ -67,13 +115,13 @@ def answer_refusal(refusal: Refusal) -> Response[bytes]:
     headers: dict[str, str] = {}
     match refusal:
         case errors.Invalid():
-            more["errors"] = [{"field": refusal.field, "detail": refusal.reason}]
+            more["errors"] = [WrongField(refusal.field, refusal.reason)]
         case errors.NotSignedIn():
             headers["WWW-Authenticate"] = "Bearer"
         case errors.NameTaken():
-            more["errors"] = [{"field": refusal.field, "detail": "is taken"}]
+            more["errors"] = [WrongField(refusal.field, "is taken")]
         case errors.CoolingDown():
-            more["retryAfter"] = refusal.until
+            more["retry_after"] = refusal.until
         case errors.LimitReached():
             more["limit"] = refusal.limit
         case errors.Busy() | errors.Unavailable():
@@ -88,7 +136,7 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
             return answer_refusal(problem)
         case WrongContentType():
             return _send(
-                415, "unsupported-media-type", "The body must be JSON, sent as Content-Type: application/json"
+                *EDGE[WrongContentType], "The body must be JSON, sent as Content-Type: application/json"
             )
         case MethodNotAllowedException():
             return _send(
@@ -97,13 +145,13 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
         case NotFoundException():
             return _send(404, "not-found", "There is nothing at this address")
         case HTTPException(status_code=413):
-            return _send(413, "too-large", f"The body must be at most {LARGEST_BODY:,} bytes")
+            return _send(*EDGE[RequestEntityTooLarge], f"The body must be at most {LARGEST_BODY:,} bytes")
         case ClientException() | InternalServerException(detail="client disconnected prematurely"):
             return _send(400, "invalid", "The request can't be read")
         case _:
             request_id = str(request.scope.get("hospitium.request_id", ""))
             _log.error("unforeseen", problem=type(problem).__name__, request_id=request_id, exc_info=problem)
-            return _send(500, "internal", "Something went wrong on our side", {"requestId": request_id})
+            return _send(500, "internal", "Something went wrong on our side", {"request_id": request_id})
 
 
 def _send(
@@ -113,11 +161,11 @@ def _send(
     more: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response[bytes]:
-    body = {
-        "type": f"urn:hospitium:problem:{kind}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
+    body = Problem(
+        type=f"{_TYPE}{kind}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
         **(more or {}),
-    }
+    )
     return send(answer(status, body), media_type=PROBLEM, headers=headers)

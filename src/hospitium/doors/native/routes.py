@@ -2,22 +2,128 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar import Router
 
 from hospitium.doors.json_body import LARGEST_BODY
-from hospitium.doors.native import organizations, server, sessions
-from hospitium.doors.native.errors import answer_exception
-from hospitium.doors.routing import Route, handlers
+from hospitium.doors.native import accounts, api, members, offers, organizations, server, sessions
+from hospitium.doors.native.accounts import (
+    Accepted,
+    AccountBody,
+    AccountChanges,
+    AddressBody,
+    ChangedPasswordBody,
+    Done,
+    EmailBody,
+    Export,
+    NewPasswordBody,
+    PasswordBody,
+    PrintedAccount,
+    ProofBody,
+)
+from hospitium.doors.native.api import HTML
+from hospitium.doors.native.errors import WORDING, answer_exception
+from hospitium.doors.native.members import Members, PrintedMembership, RoleBody
+from hospitium.doors.native.offers import (
+    Joined,
+    JoiningBody,
+    LookBody,
+    OfferBody,
+    Offers,
+    Preview,
+    PrintedOffer,
+)
+from hospitium.doors.native.organizations import Organization, ProfileChanges, RegistrationBody
+from hospitium.doors.native.server import JWK_SET, PROMETHEUS, JwkSet, Live, NotReady, Ready
+from hospitium.doors.native.sessions import (
+    ChosenOrganization,
+    Ended,
+    OrganizationBody,
+    RenewalBody,
+    Sessions,
+    SignedIn,
+    SignInBody,
+)
+from hospitium.doors.native.wire import Page
+from hospitium.doors.routing import Media, Route, Surface, handlers
+from hospitium.engine.errors import (
+    AccountDisabled,
+    Busy,
+    DeadLink,
+    Forbidden,
+    LastAdministrator,
+    NameTaken,
+    NotConfirmed,
+    NotFound,
+    NotSignedIn,
+    OfferLimitReached,
+    OrganizationInactive,
+    RegistrationClosed,
+    SessionEnded,
+    TooManyAttempts,
+    WrongCredentials,
+    WrongState,
+)
 from hospitium.engine.permissions import Permission as May
 
+# What whoever asks for a mail, brings a link, or brings a link and a password, can be told.
+ASKED = (TooManyAttempts, Busy)
+LINKED = (DeadLink, AccountDisabled, *ASKED)
+PROVED = (*LINKED, NotSignedIn, WrongCredentials)
+
 ROUTES = (
-    Route("GET", "/health/live", May.SEE_HEALTH, server.live),
-    Route("GET", "/health/ready", May.SEE_HEALTH, server.ready),
-    Route("GET", "/.well-known/jwks.json", May.SEE_KEYS, server.jwks),
-    Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization),
-    Route("POST", "/v1/organizations", May.REGISTER_ORGANIZATION, organizations.register),
-    Route("GET", "/v1/organizations/own", May.SEE_ORGANIZATION, organizations.read_own),
-    Route("PATCH", "/v1/organizations/own", May.UPDATE_ORGANIZATION, organizations.update_own),
+    Route("GET", "/health/live", May.SEE_HEALTH, server.live, gives={200: Live}, alone=True),
+    Route("GET", "/health/ready", May.SEE_HEALTH, server.ready, gives={200: Ready, 503: NotReady}, alone=True),
+    Route("GET", "/metrics", May.SEE_METRICS, server.metrics, gives={200: Media(PROMETHEUS)}, refuses=(NotSignedIn, NotFound), alone=True),
+    Route("GET", "/.well-known/jwks.json", May.SEE_KEYS, server.jwks, gives={200: Media(JWK_SET, JwkSet)}, alone=True),
+    Route("GET", "/openapi.json", May.SEE_API, api.document, gives={200: dict[str, Any], 304: None}, alone=True),
+    Route("GET", "/openapi", May.SEE_API, api.page, gives={200: Media(HTML), 304: None}, alone=True),
+    Route("POST", "/v1/accounts", May.REGISTER_ACCOUNT, accounts.register, takes=AccountBody, gives={202: Accepted}, refuses=ASKED),
+    Route("POST", "/v1/accounts/confirmation", May.REGISTER_ACCOUNT, accounts.ask_confirmation, takes=AddressBody, gives={202: Accepted}, refuses=ASKED),
+    Route("POST", "/v1/accounts/confirm", May.CONFIRM_ACCOUNT, accounts.confirm, takes=ProofBody, gives={200: PrintedAccount}, refuses=(*PROVED, SessionEnded)),
+    Route("POST", "/v1/accounts/claim", May.CONFIRM_ACCOUNT, accounts.claim, takes=NewPasswordBody, gives={200: PrintedAccount}, refuses=LINKED),
+    Route("POST", "/v1/accounts/password-reset", May.RECOVER_ACCOUNT, accounts.ask_new_password, takes=AddressBody, gives={202: Accepted}, refuses=ASKED),
+    Route("POST", "/v1/accounts/password", May.RECOVER_ACCOUNT, accounts.set_password, takes=NewPasswordBody, gives={200: Done}, refuses=LINKED),
+    Route("POST", "/v1/accounts/email", May.CHANGE_EMAIL, accounts.prove_email, takes=ProofBody, gives={200: PrintedAccount}, refuses=(*PROVED, SessionEnded)),
+    Route("GET", "/v1/accounts/own", May.SEE_ACCOUNT, accounts.read_own, gives={200: PrintedAccount}),
+    Route("PATCH", "/v1/accounts/own", May.UPDATE_ACCOUNT, accounts.update_own, takes=AccountChanges, gives={200: PrintedAccount}),
+    Route("POST", "/v1/accounts/own/password", May.UPDATE_ACCOUNT, accounts.change_password, takes=ChangedPasswordBody, gives={200: Done}, refuses=(WrongCredentials, AccountDisabled, *ASKED)),
+    Route("POST", "/v1/accounts/own/email", May.UPDATE_ACCOUNT, accounts.ask_email_change, takes=EmailBody, gives={202: Accepted}, refuses=(WrongCredentials, *ASKED)),
+    Route("GET", "/v1/accounts/own/export", May.SEE_ACCOUNT, accounts.export_own, gives={200: Export}),
+    Route("POST", "/v1/accounts/own/deletion", May.DELETE_ACCOUNT, accounts.delete_own, takes=PasswordBody, gives={200: Done}, refuses=(WrongCredentials, AccountDisabled, LastAdministrator, *ASKED)),
+    Route("POST", "/v1/sessions", May.SIGN_IN, sessions.sign_in, takes=SignInBody, gives={200: SignedIn},
+          refuses=(WrongCredentials, AccountDisabled, NotConfirmed, Forbidden, OrganizationInactive, *ASKED)),
+    Route("GET", "/v1/sessions", May.SEE_SESSIONS, sessions.list_own, gives={200: Sessions}),
+    Route("POST", "/v1/sessions/renewal", May.RENEW_SESSION, sessions.renew, takes=RenewalBody, gives={200: SignedIn}, refuses=(SessionEnded,)),
+    Route("DELETE", "/v1/sessions/current", May.SIGN_OUT, sessions.end_current, gives={200: Done}),
+    Route("DELETE", "/v1/sessions/others", May.SIGN_OUT, sessions.end_others, gives={200: Ended}),
+    Route("DELETE", "/v1/sessions/{session_id:str}", May.SIGN_OUT, sessions.end_one, gives={200: Done}),
+    Route("GET", "/v1/members", May.SEE_MEMBERS, members.list_members, query=Page, gives={200: Members}),
+    Route("PATCH", "/v1/members/{account_id:str}", May.CHANGE_MEMBERS, members.change_role, takes=RoleBody, gives={200: PrintedMembership}, refuses=(WrongState, LastAdministrator)),
+    Route("DELETE", "/v1/members/{account_id:str}", May.CHANGE_MEMBERS, members.remove, gives={200: Done}, refuses=(LastAdministrator,)),
+    Route("DELETE", "/v1/memberships/{organization_id:str}", May.LEAVE_ORGANIZATION, members.leave, gives={200: Done}, refuses=(LastAdministrator,)),
+    Route("POST", "/v1/offers", May.OFFER_MEMBERSHIP, offers.make, takes=OfferBody, gives={201: PrintedOffer}, refuses=(WrongState, OfferLimitReached), creates=True),
+    Route("GET", "/v1/offers", May.SEE_MEMBERS, offers.list_offers, query=Page, gives={200: Offers}),
+    Route("DELETE", "/v1/offers/{offer_id:str}", May.OFFER_MEMBERSHIP, offers.withdraw, gives={200: Done}, refuses=(WrongState,)),
+    Route("POST", "/v1/offers/{offer_id:str}/resend", May.OFFER_MEMBERSHIP, offers.resend, gives={200: PrintedOffer}, refuses=(WrongState,)),
+    Route("POST", "/v1/offers/preview", May.ACCEPT_OFFER, offers.look, takes=LookBody, gives={200: Preview}, refuses=(DeadLink, TooManyAttempts)),
+    Route("POST", "/v1/offers/accept", May.ACCEPT_OFFER, offers.accept, takes=JoiningBody, gives={200: Joined}, refuses=(*PROVED, SessionEnded, Forbidden, WrongState)),
+    Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization,
+          takes=OrganizationBody, gives={200: ChosenOrganization}, refuses=(Forbidden, OrganizationInactive)),
+    Route("POST", "/v1/organizations", May.REGISTER_ORGANIZATION, organizations.register,
+          takes=RegistrationBody, gives={201: Organization}, refuses=(RegistrationClosed, NotConfirmed, NameTaken), creates=True),
+    Route("GET", "/v1/organizations/own", May.SEE_ORGANIZATION, organizations.read_own, gives={200: Organization}),
+    Route("PATCH", "/v1/organizations/own", May.UPDATE_ORGANIZATION, organizations.update_own,
+          takes=ProfileChanges, gives={200: Organization}),
+)  # fmt: skip
+
+SURFACE = Surface(
+    "Hospitium",
+    "",
+    "What no vendor's API covers, below `/v1`, and what every server has: its health, its keys, and this document.",
+    ROUTES,
+    WORDING,
 )
 
 

@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
+from uuid import UUID
 
 from litestar import Request, Response
 
-from hospitium.doors import json_body
+from hospitium.doors import json_body, signing_in
 from hospitium.doors.answers import Answer, answer, send
-from hospitium.doors.radorderpad.wire import Body, Wire, body_id, printed_role, success
+from hospitium.doors.named_ids import body_id
+from hospitium.doors.radorderpad.wire import Body, Wire, printed_role, success
+from hospitium.doors.shapes import Id, Text, TypedPassword
 from hospitium.doors.surroundings import Surroundings, surroundings
-from hospitium.engine.accounts import queries as account_queries
-from hospitium.engine.accounts.emails import canonical_email
-from hospitium.engine.accounts.passwords import typed_password
 from hospitium.engine.accounts.record import AccountStatus
-from hospitium.engine.errors import (
-    Forbidden,
-    Invalid,
-    Refusal,
-    SessionEnded,
-    Unavailable,
-    WrongCredentials,
-)
-from hospitium.engine.ids import new_id
+from hospitium.engine.errors import Invalid
 from hospitium.engine.permissions import Permission
-from hospitium.engine.secrets import LinkToken, TokenSeed, derive, seed
 from hospitium.engine.sessions import actions
-from hospitium.engine.sessions.actions import PasswordVerdict, Renewed, SignedIn
-from hospitium.engine.sessions.record import ACCESS_LIFE, REFRESH_PURPOSE
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-LONGEST_PASSWORD = 1_024
+from hospitium.engine.sessions.record import ACCESS_LIFE
 
 
 class LoginBody(Body):
     """`{email, password}`, or `username` for `email`; `organizationId` chooses among several (ruling 2)."""
 
-    password: str
-    email: str | None = None
-    username: str | None = None
-    organization_id: str | None = None
+    password: TypedPassword
+    email: Text | None = None
+    username: Text | None = None
+    organization_id: Id | None = None
 
 
 class RefreshBody(Body):
-    refresh_token: str
+    """The refresh token that came last; it is good once."""
+
+    refresh_token: Text
 
 
 class User(Wire):
@@ -70,43 +57,34 @@ class Tokens(Wire):
     user: User
 
 
+class SignedOut(Wire):
+    """The session has ended; there is nothing else to say, and so no data."""
+
+    success: Literal[True]
+    message: str
+
+
 async def login(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Sign in with an e-mail address and a password."""
     given = json_body.read(await request.body(), request.headers.get("content-type"), LoginBody)
-    house = surroundings(request)
     organization_id = (
         None if given.organization_id is None else body_id("organizationId", given.organization_id)
     )
-    verdict = await _compare(request, _address(given), given.password)
-    refresh = seed(house.link_key, REFRESH_PURPOSE, new_id(house.work.clock()))
-    try:
-        signed_in = await house.work.perform(
-            request, Permission.SIGN_IN, lambda ctx: actions.start(ctx, verdict, organization_id, refresh)
-        )
-    except (WrongCredentials, Forbidden) as refusal:
-        await _note_failure(request, verdict, refusal)
-        raise
-    return send(_tokens(house, signed_in, refresh))
+    tokens = await signing_in.sign_in(request, _address(given), given.password, organization_id)
+    return send(_printed(surroundings(request), tokens))
 
 
 async def refresh(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Renew a session: a new access token, and a new refresh token for the one that is used up by it."""
     given = json_body.read(await request.body(), request.headers.get("content-type"), RefreshBody)
-    house = surroundings(request)
-    successor = seed(house.link_key, REFRESH_PURPOSE, new_id(house.work.clock()))
-    outcome = await house.work.perform(
-        request,
-        Permission.RENEW_SESSION,
-        lambda ctx: actions.renew(ctx, LinkToken(given.refresh_token), successor),
-    )
-    if not isinstance(outcome, Renewed):
-        raise SessionEnded
-    signed_in, token = outcome
-    return send(_tokens(house, signed_in, TokenSeed(token.id, token.key_number, token.nonce, b"")))
+    return send(_printed(surroundings(request), await signing_in.renew(request, given.refresh_token)))
 
 
 async def logout(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Sign out: the session ends, with all its tokens."""
     # The documents send a body here or none, and say nothing of what is in it: it isn't read.
     await surroundings(request).work.perform(request, Permission.SIGN_OUT, actions.end)
-    return send(answer(200, {"success": True, "message": "Signed out"}))
+    return send(answer(200, SignedOut(success=True, message="Signed out")))
 
 
 def _address(given: LoginBody) -> str:
@@ -117,36 +95,10 @@ def _address(given: LoginBody) -> str:
     return given.email or given.username or ""
 
 
-async def _compare(request: Request[Any, Any, Any], address: str, password: str) -> PasswordVerdict:
-    house = surroundings(request)
-    if len(password) > LONGEST_PASSWORD:
-        raise Invalid("password", f"must be at most {LONGEST_PASSWORD:,} characters long")
-    try:
-        email_key = canonical_email("email", address)
-    except Invalid:
-        email_key = ""  # no address at all is as wrong as an unknown one, and takes as long
-    kept = await house.work.perform(
-        request, Permission.SIGN_IN, lambda ctx: account_queries.kept_password(ctx, email_key)
-    )
-    return await house.passwords.compare(typed_password(password), kept)
-
-
-async def _note_failure(request: Request[Any, Any, Any], verdict: PasswordVerdict, refusal: Refusal) -> None:
-    await surroundings(request).work.perform(
-        request,
-        Permission.SIGN_IN,
-        lambda ctx: actions.note_failed_sign_in(ctx, verdict, type(refusal).__name__),
-    )
-
-
-def _tokens(house: Surroundings, signed_in: SignedIn, refresh: TokenSeed) -> Answer:
-    _session, account, belonging = signed_in
+def _printed(house: Surroundings, tokens: signing_in.Tokens) -> Answer:
+    _session, account, belonging = tokens.signed_in
     role = None if belonging is None else printed_role(belonging.role, belonging.organization_type)
-    token = house.access_tokens.mint(signed_in, role, house.work.clock())
-    key = house.link_keys.get(refresh.key_number)
-    if key is None:
-        raise Unavailable(1)  # made by a server that has a newer key; this one takes it up at its next start
-    refresh_token = derive(key, REFRESH_PURPOSE, refresh.row_id, refresh.nonce)
+    token = house.access_tokens.mint(tokens.signed_in, role, house.work.clock())
     user = User(
         account.id,
         account.first_name,
@@ -156,4 +108,6 @@ def _tokens(house: Surroundings, signed_in: SignedIn, refresh: TokenSeed) -> Ans
         None if belonging is None else belonging.organization_id,
         account.status is AccountStatus.ACTIVE,
     )
-    return success(Tokens(token, token, refresh_token.reveal(), int(ACCESS_LIFE.total_seconds()), user))
+    return success(
+        Tokens(token, token, tokens.refresh_token.reveal(), int(ACCESS_LIFE.total_seconds()), user)
+    )

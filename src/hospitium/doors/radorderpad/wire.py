@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import Meta
 
+from hospitium.doors import parameters
 from hospitium.doors.answers import Answer, answer
+from hospitium.doors.parameters import LONGEST_PARAMETER
+from hospitium.doors.shapes import takes, trimmed
 from hospitium.engine.actor import Role
-from hospitium.engine.errors import Invalid, NotFound
-from hospitium.engine.ids import parse_id
 from hospitium.engine.organizations.record import OrganizationType
+from hospitium.engine.partnerships.record import Standing
 
 if TYPE_CHECKING:
-    from litestar import Request
+    from collections.abc import Iterable
 
     from hospitium.engine.organizations.record import OrganizationCard, OrganizationProfile
 
+T = TypeVar("T")
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
 LARGEST_PAGE = 1_000_000_000
-MOST_PARAMETERS = 50
 
 
 class Wire(msgspec.Struct, rename="camel"):
@@ -37,9 +38,50 @@ class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 # -- envelopes and paging ----------------------------------------------------------------------------------------------
 
 
+class Envelope(Wire, Generic[T]):
+    """What every answer of this surface with data looks like."""
+
+    success: Literal[True]
+    data: T
+
+
 def success(data: Any, *, status: int = 200) -> Answer:
     """Return `{"success": true, "data": …}`."""
-    return answer(status, {"success": True, "data": data})
+    return answer(status, Envelope(success=True, data=data))
+
+
+class Pagination(Wire):
+    """Which page this is, and how many there are."""
+
+    current_page: int
+    total_pages: int
+    total_items: int
+    items_per_page: int
+
+
+Parameter = Annotated[
+    str,
+    takes(
+        "Parameter",
+        "Text without NUL characters; blank is none.",
+        maxLength=LONGEST_PARAMETER,
+        pattern=r"^[^\x00]*$",
+    ),
+]
+
+
+def word(name: str, words: Iterable[str]) -> Meta:
+    """Return what stands in the type of a parameter that is one of some words; a blank one is none."""
+    return takes(
+        name, "One of these words; blank is none.", anyOf=[{"enum": list(words)}, {"pattern": trimmed("")}]
+    )
+
+
+class PageQuery(Wire):
+    """Which page of a list."""
+
+    page: Annotated[int, Meta(ge=1, le=LARGEST_PAGE, description="Which page, from 1.")] = 1
+    limit: Annotated[int, Meta(ge=1, le=LARGEST_LIMIT, description="How many a page.")] = DEFAULT_LIMIT
 
 
 class Paging(NamedTuple):
@@ -52,52 +94,13 @@ class Paging(NamedTuple):
     def offset(self) -> int:
         return (self.page - 1) * self.limit
 
-    def of(self, total: int) -> dict[str, int]:
+    def of(self, total: int) -> Pagination:
         """Return the `pagination` member for an exact total."""
-        return {
-            "currentPage": self.page,
-            "totalPages": -(-total // self.limit),
-            "totalItems": total,
-            "itemsPerPage": self.limit,
-        }
+        return Pagination(self.page, -(-total // self.limit), total, self.limit)
 
 
-class Parameters:
-    """The query of a request: each name at most once, in UTF-8. Names not asked for are ignored."""
-
-    def __init__(self, request: Request[Any, Any, Any]) -> None:
-        try:
-            pairs = parse_qsl(
-                request.scope["query_string"].decode("ascii"),
-                keep_blank_values=True,
-                errors="strict",
-                max_num_fields=MOST_PARAMETERS,
-            )
-        except ValueError:
-            raise Invalid("query", "can't be read") from None
-        self._values: dict[str, str] = {}
-        for name, value in pairs:
-            if name in self._values:
-                raise Invalid(name if name.isidentifier() else "query", "is given twice")
-            self._values[name] = value
-
-    def text(self, name: str, *, longest: int = 200) -> str | None:
-        """Return a parameter's text, None if it isn't given or blank."""
-        value = self._values.get(name, "").strip()
-        if "\0" in value:
-            raise Invalid(name, "must not contain NUL characters")
-        if len(value) > longest:
-            raise Invalid(name, f"must be at most {longest} characters long")
-        return value or None
-
-    def number(self, name: str, default: int, largest: int) -> int:
-        """Return a parameter's number from 1 to `largest`."""
-        value = self._values.get(name)
-        if value is None:
-            return default
-        if not (value.isascii() and value.isdigit() and len(value) < 20 and 1 <= int(value) <= largest):  # noqa: PLR2004
-            raise Invalid(name, f"must be a number from 1 to {largest:,}")
-        return int(value)
+class Parameters(parameters.Parameters):
+    """The query of a request of this surface, with its paging."""
 
     def paging(self) -> Paging:
         """Return `page` (from 1, by default 1) and `limit` (1 to 100, by default 20)."""
@@ -107,22 +110,6 @@ class Parameters:
 
 
 # -- ids ---------------------------------------------------------------------------------------------------------------
-
-
-def path_id(request: Request[Any, Any, Any], name: str, resource: str) -> UUID:
-    """Return the id in the path; one of neither form is as unknown as any unknown id (ruling 6)."""
-    found = parse_id(request.path_params[name])
-    if found is None:
-        raise NotFound(resource)
-    return found
-
-
-def body_id(field: str, text: str) -> UUID:
-    """Return an id from a body; Invalid if it is of neither form (ruling 6)."""
-    found = parse_id(text)
-    if found is None:
-        raise Invalid(field, "must be an id: a UUID, or 24 hexadecimal digits")
-    return found
 
 
 # -- organizations and roles -------------------------------------------------------------------------------------------
@@ -140,32 +127,45 @@ class OrganizationBasic(Wire):
     zip_code: str | None
     phone: str | None
     website: str | None
-    # In the detail view of an incoming request, and in the public profile:
-    contact_email: str | None | UnsetType = UNSET
-    contact_name: str | None | UnsetType = UNSET
-    contact_phone: str | None | UnsetType = UNSET
-    specialties: list[str] | UnsetType = UNSET
-    # In search results and the public profile:
-    connection_status: str | UnsetType = UNSET
 
 
-def basic(card: OrganizationCard | OrganizationProfile, **more: Any) -> OrganizationBasic:
-    """Return an organization's nine basic fields, and `more` of it."""
-    return OrganizationBasic(
-        card.id, card.name, card.type, card.address, card.city, card.state, card.zip_code, card.phone, card.website, **more
-    )  # fmt: skip
+class FoundOrganization(OrganizationBasic):
+    """An organization that a search found, and how one stands with it."""
+
+    connection_status: Standing
 
 
-def with_contact(profile: OrganizationProfile, **more: Any) -> OrganizationBasic:
-    """Return the basic fields with whom to contact."""
-    return basic(
-        profile,
-        contact_email=profile.contact_email,
-        contact_name=profile.contact_name,
-        contact_phone=profile.contact_phone,
-        specialties=profile.specialties,
+class OrganizationContact(OrganizationBasic):
+    """The basic fields with whom to contact: of the source, in the detail of a request one received."""
+
+    contact_email: str | None
+    contact_name: str | None
+    contact_phone: str | None
+    specialties: list[str]
+
+
+class PublicProfile(OrganizationContact):
+    """The public profile of an organization, and how one stands with it."""
+
+    connection_status: Standing
+
+
+Printed = TypeVar("Printed", bound=OrganizationBasic)
+
+
+def printed(
+    shape: type[Printed], organization: OrganizationCard | OrganizationProfile, **more: Any
+) -> Printed:
+    """Return an organization in one of these shapes; `more` is what its row doesn't say."""
+    return shape(
+        **{name: getattr(organization, name) for name in shape.__struct_fields__ if name not in more},
         **more,
     )
+
+
+def basic(organization: OrganizationCard | OrganizationProfile) -> OrganizationBasic:
+    """Return an organization's nine basic fields."""
+    return printed(OrganizationBasic, organization)
 
 
 def printed_role(role: Role | None, organization_type: OrganizationType | str | None) -> str | None:

@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine.access.decide import Candidate, Decision, decide
 from hospitium.engine.accounts.record import AccountStatus, accounts
+from hospitium.engine.epochs.record import epochs
 from hospitium.engine.grants.record import GranteeKind, ResourceKind, grants
 from hospitium.engine.levels import Level
 from hospitium.engine.memberships.record import memberships
@@ -83,6 +84,13 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
         if by_account
         else true()
     )
+    # Whatever the time asked about: until somebody has looked, what the backup says of then isn't believed either.
+    held_since = (
+        select(func.min(epochs.c.begun_at))
+        .where(epochs.c.confirmed_at.is_(None), epochs.c.holds_until >= grants.c.starts_at)
+        .correlate(grants)
+        .scalar_subquery()
+    )
     about_id = case(
         (grants.c.resource_kind == literal_column("'organization'"), cast(grants.c.resource_id, Uuid)),
         else_=null(),
@@ -109,6 +117,7 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
                 grants.c.resource_kind != ResourceKind.ORGANIZATION.value,
                 _is_active(_about, OrganizationStatus.ACTIVE.value),
             ).label("candidate__resource_is_active"),
+            held_since.label("candidate__held_since"),
         )
         .select_from(standing)
         .join(grants, grants.c.grantee_id == standing.c.grantee_id)

@@ -36,6 +36,8 @@ class Candidate(msgspec.Struct, frozen=True):
     subject_is_active: bool
     grantee_is_active: bool
     resource_is_active: bool
+    # When the restore was that holds the grant until the operator confirms (docs/decisions/0014); None if none does.
+    held_since: datetime | None = None
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -90,4 +92,6 @@ def obstacle(candidate: Candidate, needed: Level, now: datetime) -> tuple[int, s
         return 4, "the grant has ended"
     if candidate.level < needed:
         return 5, f"the grant is of level {candidate.level:d}, and {needed:d} is needed"
+    if candidate.held_since is not None:
+        return 6, f"held since the restore of {candidate.held_since:%Y-%m-%d}, until the operator confirms"
     return None

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, update
 from hospitium.engine import events
 from hospitium.engine.accounts import queries
 from hospitium.engine.accounts.emails import canonical_email
-from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
+from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, Language, accounts
 from hospitium.engine.errors import NameTaken, WrongState
 from hospitium.engine.events import EventKind
 from hospitium.engine.permissions import Permission, require
@@ -44,6 +44,7 @@ class AccountForm(msgspec.Struct, frozen=True, kw_only=True):
     first_name: str | None = None
     last_name: str | None = None
     external_id: str | None = None
+    language: Language = Language.ENGLISH
     verified: bool = False
 
 
@@ -63,9 +64,12 @@ async def create(
             first_name=optional_line("first_name", form.first_name),
             last_name=optional_line("last_name", form.last_name),
             external_id=optional_line("external_id", form.external_id),
+            language=form.language.value,
             status=AccountStatus.ACTIVE.value,
+            self_registered=False,
             verified_at=ctx.now if form.verified else None,
             created_at=ctx.now,
+            ended_at=None,
         )
     except asyncpg.UniqueViolationError as taken:
         raise NameTaken("id" if "pkey" in str(taken.constraint_name) else "email") from None
@@ -77,7 +81,7 @@ async def create(
 async def disable(ctx: Context, email: str) -> Account:
     """Disable an account and end its sessions; its next request is refused. Raises NotFound, WrongState."""
     account = await _become(ctx, email, AccountStatus.ACTIVE, AccountStatus.DISABLED)
-    await sessions.end_all_of(ctx, account.id)
+    await sessions.end_all_of(ctx, account.id, "account_disabled")
     await events.record(
         ctx, EventKind.ACCOUNT_DISABLED, subject=("account", account.id), accounts=[account.id]
     )

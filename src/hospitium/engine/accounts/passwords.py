@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SHORTEST = 10
 LONGEST = 256
+LONGEST_TYPED = 1_024
+"""What is looked at of what somebody types as his password; more is refused before anything is hashed."""
 
 
 def typed_password(text: str) -> Password:

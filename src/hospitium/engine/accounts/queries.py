@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, accounts
+from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
 from hospitium.engine.errors import NotFound
 from hospitium.engine.secrets import HashedPassword
 from hospitium.storage.statements import Query, pair, scalar, struct
@@ -23,9 +23,18 @@ _KEPT_PASSWORD = Query(
     pair(scalar("id"), scalar("password_hash")),
 )
 _BY_EMAIL = Query(select(*ACCOUNT_COLUMNS).where(_c.email_key == bindparam("email_key")), struct(Account))
+_BY_ID = Query(select(*ACCOUNT_COLUMNS).where(_c.id == bindparam("account_id")), struct(Account))
+_LOCK = Query(
+    select(*ACCOUNT_COLUMNS, _c.password_hash).where(_c.id == bindparam("account_id")).with_for_update(),
+    pair(struct(Account), scalar("password_hash")),
+)
+_KEPT_PASSWORD_OF = Query(
+    select(_c.id, _c.password_hash).where(_c.id == bindparam("account_id")),
+    pair(scalar("id"), scalar("password_hash")),
+)
 _ALL = Query(
     select(*ACCOUNT_COLUMNS)
-    .where(_c.email_key > bindparam("after"))
+    .where(_c.email_key > bindparam("after"), _c.status != AccountStatus.DELETED.value)
     .order_by(_c.email_key)
     .limit(bindparam("limit")),
     struct(Account),
@@ -40,6 +49,33 @@ async def kept_password(ctx: Context, email_key: str) -> tuple[UUID, HashedPassw
     """Return the account of an address and the hash its password must fit; for signing in, before anybody is known."""
     found = await _KEPT_PASSWORD.first(ctx.tx, email_key=email_key)
     return None if found is None else (found[0], HashedPassword(found[1]))
+
+
+async def kept_password_of(ctx: Context, account_id: UUID | None) -> tuple[UUID, HashedPassword] | None:
+    """Return an account's id and the hash its password must fit; None for nobody."""
+    found = await _KEPT_PASSWORD_OF.first(ctx.tx, account_id=account_id)
+    return None if found is None else (found[0], HashedPassword(found[1]))
+
+
+async def lock(ctx: Context, account_id: UUID) -> tuple[Account, HashedPassword]:
+    """Lock an account until this transaction ends; return it with its password's hash. Raises NotFound."""
+    found = await _LOCK.first(ctx.tx, account_id=account_id)
+    if found is None:
+        raise NotFound("account")
+    return found[0], HashedPassword(found[1])
+
+
+async def find(ctx: Context, email_key: str) -> Account | None:
+    """Return the account of an address, if there is one. For what answers the same in either case."""
+    return await _BY_EMAIL.first(ctx.tx, email_key=email_key)
+
+
+async def by_id(ctx: Context, account_id: UUID) -> Account:
+    """Return an account; NotFound otherwise. For itself, and for mails to it."""
+    found = await _BY_ID.first(ctx.tx, account_id=account_id)
+    if found is None:
+        raise NotFound("account")
+    return found
 
 
 async def by_email(ctx: Context, email_key: str) -> Account:

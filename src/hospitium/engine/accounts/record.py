@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CheckConstraint, Column, Index, Table, Text, Uuid
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.storage.tables import metadata
@@ -16,6 +16,18 @@ from hospitium.storage.tables import metadata
 class AccountStatus(StrEnum):
     ACTIVE = "active"
     DISABLED = "disabled"
+    DELETED = "deleted"  # nobody any more: only the id remains, because the trail names it
+
+
+class Language(StrEnum):
+    """In which an account is written to."""
+
+    ENGLISH = "en"
+    SPANISH = "es"
+
+
+UNCONFIRMED_LIFE = timedelta(hours=24)
+"""How long an account may be used before its mailbox is proved (ruling 22)."""
 
 
 accounts = Table(
@@ -29,10 +41,21 @@ accounts = Table(
     Column("first_name", Text),
     Column("last_name", Text),
     Column("external_id", Text),
+    Column("language", Text, nullable=False, server_default="en"),
+    # Made by whoever typed the address, not by the operator: until confirmed, another who types it takes its place.
+    Column("self_registered", Boolean, nullable=False, server_default="false"),
     Column("status", Text, nullable=False),
     Column("verified_at", TIMESTAMP(timezone=True)),
     Column("created_at", TIMESTAMP(timezone=True), nullable=False),
-    CheckConstraint("status IN ('active', 'disabled')", name="status"),
+    Column("ended_at", TIMESTAMP(timezone=True)),
+    CheckConstraint("status IN ('active', 'disabled', 'deleted')", name="status"),
+    CheckConstraint("language IN ('en', 'es')", name="language"),
+    CheckConstraint("(status = 'deleted') = (ended_at IS NOT NULL)", name="end_has_a_time"),
+    CheckConstraint(
+        "status <> 'deleted' OR (email = '' AND email_key = id::text AND password_hash = '' AND first_name IS NULL "
+        "AND last_name IS NULL AND external_id IS NULL AND verified_at IS NULL)",
+        name="deleted_is_nobody",
+    ),
 )
 Index("accounts_email_key_ix", accounts.c.email_key, unique=True)
 
@@ -42,11 +65,19 @@ class Account(msgspec.Struct, frozen=True):
 
     id: UUID
     email: str
+    email_key: str
     first_name: str | None
     last_name: str | None
+    language: Language
     status: AccountStatus
+    self_registered: bool
     verified_at: datetime | None
     created_at: datetime
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether its mailbox is proved to be its holder's."""
+        return self.verified_at is not None
 
 
 ACCOUNT_COLUMNS = tuple(accounts.c[name] for name in Account.__struct_fields__)

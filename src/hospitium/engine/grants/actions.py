@@ -57,6 +57,18 @@ _END_CAUSED_BY = Query(
     scalar("id"),
 )
 
+_END_ALL_OF = Query(
+    update(grants)
+    .where(
+        grants.c.grantee_id == bindparam("of_grantee"),
+        grants.c.grantee_kind == bindparam("of_grantee_kind"),
+        grants.c.ends_at.is_(None),
+    )
+    .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), grants.c.starts_at))
+    .returning(grants.c.id),
+    scalar("id"),
+)
+
 
 async def start_for_partnership(ctx: Context, partnership: Partnership) -> list[UUID]:
     """Grant each of two partners level 2 on the other; return the ids of both grants."""
@@ -76,3 +88,10 @@ async def start_for_partnership(ctx: Context, partnership: Partnership) -> list[
 async def end_caused_by(ctx: Context, kind: CauseKind, cause_id: UUID) -> list[UUID]:
     """End the open grants of one cause; return their ids."""
     return await _END_CAUSED_BY.all(ctx.tx, of_cause=cause_id, of_kind=kind.value, now=ctx.now)
+
+
+async def end_all_of(ctx: Context, account_id: UUID) -> list[UUID]:
+    """End every open grant an account itself was given; return their ids."""
+    return await _END_ALL_OF.all(
+        ctx.tx, of_grantee=account_id, of_grantee_kind=GranteeKind.ACCOUNT.value, now=ctx.now
+    )

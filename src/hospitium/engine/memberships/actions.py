@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import asyncpg
-from sqlalchemy import bindparam, func, update
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy import Uuid, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from hospitium.engine import events
-from hospitium.engine.errors import NotFound, WrongState
+from hospitium.engine.actor import Role
+from hospitium.engine.errors import LastAdministrator, NotFound, NotSignedIn, WrongState
 from hospitium.engine.events import EventKind
+from hospitium.engine.memberships import queries
 from hospitium.engine.memberships.record import MEMBERSHIP_COLUMNS, Membership, memberships
-from hospitium.engine.permissions import Permission, require
-from hospitium.storage.statements import Query, insert_into, struct
+from hospitium.engine.organizations.record import organizations
+from hospitium.engine.permissions import Permission, organization_of, require
+from hospitium.storage.statements import Query, insert_into, scalar, struct
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from hospitium.engine.actor import Role
     from hospitium.engine.context import Context
 
 _INSERT = Query(
@@ -35,6 +37,15 @@ _END = Query(
     .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), memberships.c.starts_at))
     .returning(*MEMBERSHIP_COLUMNS),
     struct(Membership),
+)
+
+# In the order of ids, always: two deeds that meet wait, and never embrace.
+_LOCK_ORGANIZATIONS = Query(
+    select(organizations.c.id)
+    .where(organizations.c.id == func.any(bindparam("organization_ids", type_=ARRAY(Uuid))))
+    .order_by(organizations.c.id)
+    .with_for_update(key_share=True),
+    scalar("id"),
 )
 
 
@@ -69,6 +80,90 @@ async def end(ctx: Context, account_id: UUID, organization_id: UUID) -> Membersh
     ended = await _END.first(ctx.tx, of_account=account_id, of_organization=organization_id, now=ctx.now)
     if ended is None:
         raise NotFound("membership")
+    await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended)
+    return ended
+
+
+async def change_role(ctx: Context, account_id: UUID, role: Role) -> Membership:
+    """Give a member of the actor's organization another role: one membership ends, another begins in the same instant.
+
+    Raises NotFound, WrongState (that is the role already), LastAdministrator.
+    """
+    require(ctx.actor, Permission.CHANGE_MEMBERS)
+    organization_id = await _lock_own_organization(ctx)
+    present = await queries.open_of(ctx, account_id, organization_id)
+    if present is None:
+        raise NotFound("member")
+    if present.role is role:
+        raise WrongState(f"The role is {role} already")
+    if present.role is Role.ADMIN:
+        await _spare_the_last_administrator(ctx, account_id, organization_id)
+    await _end_present(ctx, present)
+    return await start(ctx, account_id, organization_id, role)
+
+
+async def remove(ctx: Context, account_id: UUID) -> Membership:
+    """End a membership of the actor's organization; takes effect on the account's next request.
+
+    Raises NotFound, LastAdministrator.
+    """
+    require(ctx.actor, Permission.CHANGE_MEMBERS)
+    organization_id = await _lock_own_organization(ctx)
+    return await _end_if_not_last(ctx, account_id, organization_id, "member")
+
+
+async def leave(ctx: Context, organization_id: UUID) -> Membership:
+    """End the actor's own membership of an organization. Raises NotFound, LastAdministrator."""
+    require(ctx.actor, Permission.LEAVE_ORGANIZATION)
+    if ctx.actor.account_id is None:
+        raise NotSignedIn
+    await _LOCK_ORGANIZATIONS.all(ctx.tx, organization_ids=[organization_id])
+    return await _end_if_not_last(ctx, ctx.actor.account_id, organization_id, "organization")
+
+
+async def end_all_of(ctx: Context, account_id: UUID, *, even_the_last: bool = False) -> None:
+    """End every membership of an account that goes. Called by actions that have asked for their own permission.
+
+    Raises LastAdministrator, unless `even_the_last`.
+    """
+    of_account = await queries.of_account(ctx, account_id)
+    await _LOCK_ORGANIZATIONS.all(ctx.tx, organization_ids=[one.organization_id for one in of_account])
+    for belonging in of_account:
+        if even_the_last:
+            present = await queries.open_of(ctx, account_id, belonging.organization_id)
+            if present is not None:
+                await _end_present(ctx, present)
+        else:
+            await _end_if_not_last(ctx, account_id, belonging.organization_id, "organization")
+
+
+async def _lock_own_organization(ctx: Context) -> UUID:
+    """Lock the actor's organization: of two administrators who remove each other the second finds himself alone."""
+    organization_id = organization_of(ctx.actor)
+    await _LOCK_ORGANIZATIONS.all(ctx.tx, organization_ids=[organization_id])
+    return organization_id
+
+
+async def _end_if_not_last(ctx: Context, account_id: UUID, organization_id: UUID, what: str) -> Membership:
+    present = await queries.open_of(ctx, account_id, organization_id)
+    if present is None:
+        raise NotFound(what)
+    if present.role is Role.ADMIN:
+        await _spare_the_last_administrator(ctx, account_id, organization_id)
+    return await _end_present(ctx, present)
+
+
+async def _spare_the_last_administrator(ctx: Context, account_id: UUID, organization_id: UUID) -> None:
+    if not await queries.has_another_administrator(ctx, organization_id, account_id):
+        raise LastAdministrator
+
+
+async def _end_present(ctx: Context, present: Membership) -> Membership:
+    ended = await _END.first(
+        ctx.tx, of_account=present.account_id, of_organization=present.organization_id, now=ctx.now
+    )
+    if ended is None:
+        raise NotFound("member")
     await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended)
     return ended
 

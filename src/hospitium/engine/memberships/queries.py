@@ -1,17 +1,20 @@
-"""Which memberships: those of an account that are open now."""
+"""Which memberships: those of an account, and of an organization, that are open now."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import bindparam, select
 
+from hospitium.engine.accounts.record import AccountStatus, accounts
 from hospitium.engine.actor import Role
-from hospitium.engine.memberships.record import memberships
+from hospitium.engine.memberships.record import MEMBERSHIP_COLUMNS, Membership, memberships
 from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType, organizations
-from hospitium.storage.statements import Query, struct
+from hospitium.engine.permissions import organization_of
+from hospitium.storage.statements import Query, scalar, struct
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
@@ -40,6 +43,78 @@ _OF_ACCOUNT = Query(
     .order_by(memberships.c.starts_at, memberships.c.id),
     struct(Belonging),
 )
+
+
+class Member(msgspec.Struct, frozen=True):
+    """An account as its organization sees it."""
+
+    account_id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    role: Role
+    starts_at: datetime
+
+
+_m = memberships.c
+_OPEN_OF = Query(
+    select(*MEMBERSHIP_COLUMNS).where(
+        _m.account_id == bindparam("account_id"),
+        _m.organization_id == bindparam("organization_id"),
+        _m.ends_at.is_(None),
+    ),
+    struct(Membership),
+)
+# One who can still act: an account that is disabled, or whose mailbox nobody proved, administers nothing.
+_ANOTHER_ADMINISTRATOR = Query(
+    select(_m.id)
+    .join(accounts, accounts.c.id == _m.account_id)
+    .where(
+        _m.organization_id == bindparam("organization_id"),
+        _m.account_id != bindparam("account_id"),
+        _m.role == Role.ADMIN.value,
+        _m.ends_at.is_(None),
+        accounts.c.status == AccountStatus.ACTIVE.value,
+        accounts.c.verified_at.is_not(None),
+    )
+    .limit(1),
+    scalar("id"),
+)
+_MEMBERS = Query(
+    select(
+        _m.account_id,
+        accounts.c.email,
+        accounts.c.first_name,
+        accounts.c.last_name,
+        _m.role,
+        _m.starts_at,
+    )
+    .join(accounts, accounts.c.id == _m.account_id)
+    .where(
+        _m.organization_id == bindparam("organization_id"),
+        _m.ends_at.is_(None),
+        _m.account_id > bindparam("after"),
+    )
+    .order_by(_m.account_id)
+    .limit(bindparam("limit")),
+    struct(Member),
+)
+
+
+async def open_of(ctx: Context, account_id: UUID, organization_id: UUID) -> Membership | None:
+    """Return the membership an account has of an organization now."""
+    return await _OPEN_OF.first(ctx.tx, account_id=account_id, organization_id=organization_id)
+
+
+async def has_another_administrator(ctx: Context, organization_id: UUID, account_id: UUID) -> bool:
+    """Whether somebody besides an account administers an organization now."""
+    found = await _ANOTHER_ADMINISTRATOR.first(ctx.tx, organization_id=organization_id, account_id=account_id)
+    return found is not None
+
+
+async def members(ctx: Context, after: UUID, limit: int) -> list[Member]:
+    """Return members of the actor's organization in the order of their ids, after one of them."""
+    return await _MEMBERS.all(ctx.tx, organization_id=organization_of(ctx.actor), after=after, limit=limit)
 
 
 async def of_account(ctx: Context, account_id: UUID) -> list[Belonging]:

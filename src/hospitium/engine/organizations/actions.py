@@ -13,7 +13,15 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from hospitium.engine import events
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.actor import Role
-from hospitium.engine.errors import Invalid, NameTaken, NotFound, NotSignedIn, RegistrationClosed, WrongState
+from hospitium.engine.errors import (
+    Invalid,
+    NameTaken,
+    NotConfirmed,
+    NotFound,
+    NotSignedIn,
+    RegistrationClosed,
+    WrongState,
+)
 from hospitium.engine.events import EventKind
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.organizations import queries
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
     from hospitium.engine.context import Context
 
 MOST_SPECIALTIES = 50
+LONGEST_SPECIALTY = 80
 
 
 class OrganizationForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,13 +109,15 @@ async def register(ctx: Context, code: str, form: OrganizationForm, registration
     """Register a new organization; who does becomes its administrator (ruling 28).
 
     `registration`: `open` makes it active at once, `approval` leaves it pending for the operator, `closed` refuses.
-    Raises RegistrationClosed, Invalid, NameTaken.
+    Raises RegistrationClosed, NotConfirmed, Invalid, NameTaken.
     """
     require(ctx.actor, Permission.REGISTER_ORGANIZATION)
     if ctx.actor.account_id is None:
         raise NotSignedIn
     if registration == "closed":
         raise RegistrationClosed
+    if not ctx.actor.is_confirmed:
+        raise NotConfirmed
     status = OrganizationStatus.ACTIVE if registration == "open" else OrganizationStatus.PENDING
     made = await _create(ctx, code, form, status, None)
     await memberships.start(ctx, ctx.actor.account_id, made.id, Role.ADMIN)
@@ -227,7 +238,10 @@ def _checked(form: OrganizationForm) -> dict[str, Any]:
         canonical_email("contact_email", values["contact_email"])
     if len(form.specialties) > MOST_SPECIALTIES:
         raise Invalid("specialties", f"must be at most {MOST_SPECIALTIES}")
-    specialties = [line(f"specialties[{i}]", given, longest=80) for i, given in enumerate(form.specialties)]
+    specialties = [
+        line(f"specialties[{i}]", given, longest=LONGEST_SPECIALTY)
+        for i, given in enumerate(form.specialties)
+    ]
     values["specialties"] = list(dict.fromkeys(specialties))
     values["specialty_keys"] = sorted({search_key(specialty) for specialty in specialties})
     return values

@@ -28,7 +28,7 @@ class OrganizationStatus(StrEnum):
 
 RESERVED_CODES = frozenset(
     {"api", "access", "fhir", "console", "assets", "v1", "health", "metrics", "organizationinvites", "fhirservers",
-     "persons", ".well-known", "openapi.json"}
+     "persons", ".well-known", "openapi", "openapi.json"}
 )  # fmt: skip
 """Codes no organization may have, because the surfaces live there (ruling 1)."""
 

@@ -11,6 +11,8 @@ import asyncpg
 import msgspec
 
 from hospitium.engine import events
+from hospitium.engine.deliveries import actions as deliveries
+from hospitium.engine.deliveries.record import Template
 from hospitium.engine.errors import (
     ActiveLimitReached,
     AlreadyConnected,
@@ -33,7 +35,7 @@ from hospitium.engine.grants.record import CauseKind
 from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.organizations.record import OrganizationStatus
 from hospitium.engine.partnerships import queries
-from hospitium.engine.partnerships.lifecycle import COLUMNS, LIFECYCLE, MOVES
+from hospitium.engine.partnerships.lifecycle import COLUMNS, LIFECYCLE, MOVES, Party
 from hospitium.engine.partnerships.record import (
     Partnership,
     PartnershipStatus as Status,
@@ -401,6 +403,29 @@ async def _tell(
         version=partnership.version,
         grants=grants,
     )
+    await _write_to(ctx, kind, partnership)
+
+
+# Which mail goes to the administrators of which side.
+_MAILS = {
+    EventKind.PARTNERSHIP_REQUESTED: (Template.PARTNERSHIP_REQUESTED, Party.TARGET),
+    EventKind.PARTNERSHIP_RESENT: (Template.PARTNERSHIP_REQUESTED, Party.TARGET),
+    EventKind.PARTNERSHIP_REESTABLISHED: (Template.PARTNERSHIP_REQUESTED, Party.TARGET),
+    EventKind.PARTNERSHIP_APPROVED: (Template.PARTNERSHIP_APPROVED, Party.SOURCE),
+    EventKind.PARTNERSHIP_REJECTED: (Template.PARTNERSHIP_REJECTED, Party.SOURCE),
+    EventKind.PARTNERSHIP_CANCELED: (Template.PARTNERSHIP_CANCELED, Party.TARGET),
+    EventKind.PARTNERSHIP_EXPIRED: (Template.PARTNERSHIP_EXPIRED, Party.SOURCE),
+    EventKind.PARTNERSHIP_TERMINATED: (Template.PARTNERSHIP_TERMINATED, Party.EITHER),
+}
+
+
+async def _write_to(ctx: Context, kind: EventKind, partnership: Partnership) -> None:
+    """Queue the mail that tells the side which didn't do it."""
+    template, side = _MAILS[kind]
+    told = partnership.source_id if side is Party.SOURCE else partnership.target_id
+    if side is Party.EITHER and partnership.terminated_by is not None:
+        told = partnership.other_side(partnership.terminated_by)
+    await deliveries.queue(ctx, template, organization_id=told, subject_id=partnership.id)
 
 
 class ImportedPartnership(msgspec.Struct, frozen=True, kw_only=True):

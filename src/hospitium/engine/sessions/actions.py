@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Uuid, bindparam, select, update
 
 from hospitium.engine import events
-from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
+from hospitium.engine.accounts.record import (
+    ACCOUNT_COLUMNS,
+    UNCONFIRMED_LIFE,
+    Account,
+    AccountStatus,
+    accounts,
+)
 from hospitium.engine.errors import (
     AccountDisabled,
     Forbidden,
+    NotConfirmed,
+    NotFound,
     NotSignedIn,
     OrganizationInactive,
     SessionEnded,
@@ -32,6 +40,7 @@ from hospitium.engine.sessions.record import (
 from hospitium.storage.statements import Query, Statement, insert_into, scalar, struct
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from hospitium.engine.context import Context
@@ -97,9 +106,24 @@ _END = Query(
     .returning(*SESSION_COLUMNS),
     struct(Session),
 )
+_END_OWN = Query(
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.account_id == bindparam("of_account"),
+        sessions.c.ended_at.is_(None),
+    )
+    .values(ended_at=bindparam("now"), end_reason="ended_by_owner")
+    .returning(*SESSION_COLUMNS),
+    struct(Session),
+)
 _END_ALL = Query(
     update(sessions)
-    .where(sessions.c.account_id == bindparam("of_account"), sessions.c.ended_at.is_(None))
+    .where(
+        sessions.c.account_id == bindparam("of_account"),
+        sessions.c.ended_at.is_(None),
+        sessions.c.id.is_distinct_from(bindparam("but", type_=Uuid)),
+    )
     .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
     .returning(sessions.c.id),
     scalar("id"),
@@ -111,13 +135,16 @@ async def start(
 ) -> SignedIn:
     """Sign in with a password that was compared before; act for `organization_id`, or for the oldest active one.
 
-    Raises WrongCredentials, AccountDisabled, OrganizationInactive (none of the account's organizations is active, or the
+    Raises WrongCredentials, AccountDisabled, NotConfirmed, OrganizationInactive (none of the account's organizations is active, or the
     chosen one isn't), Forbidden (the chosen one isn't the account's).
     """
     require(ctx.actor, Permission.SIGN_IN)
     account = await _account_proved(ctx, verdict)
     if account.status is AccountStatus.DISABLED:
         raise AccountDisabled
+    until = _until(ctx, account)
+    if until <= ctx.now:
+        raise NotConfirmed
     belonging = _choose(await membership_queries.of_account(ctx, account.id), organization_id)
     session = await _INSERT.first(
         ctx.tx,
@@ -125,10 +152,10 @@ async def start(
         account_id=account.id,
         organization_id=None if belonging is None else belonging.organization_id,
         started_at=ctx.now,
-        expires_at=ctx.now + REFRESH_LIFE,
+        expires_at=until,
     )
     assert session is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
-    await _issue(ctx, session.id, refresh)
+    await _issue(ctx, session.id, refresh, until)
     await _tell(ctx, EventKind.SESSION_STARTED, session)
     return SignedIn(session, account, belonging)
 
@@ -174,9 +201,12 @@ async def renew(ctx: Context, token: LinkToken, successor: TokenSeed) -> Renewed
     session, account = locked
 
     if found.used_at is None:
-        await _issue(ctx, session.id, successor)
+        until = _until(ctx, account)
+        if until <= ctx.now:
+            raise SessionEnded
+        await _issue(ctx, session.id, successor, until)
         await _USE_TOKEN.run(ctx.tx, token_id=found.id, now=ctx.now, successor=successor.row_id)
-        await _PROLONG.run(ctx.tx, session_id=session.id, until=ctx.now + REFRESH_LIFE)
+        await _PROLONG.run(ctx.tx, session_id=session.id, until=until)
         next_id: UUID | None = successor.row_id
     else:
         next_id = found.successor_id
@@ -212,10 +242,36 @@ async def end(ctx: Context) -> None:
     await _end(ctx, ctx.actor.session_id, "signed_out", EventKind.SESSION_ENDED)
 
 
-async def end_all_of(ctx: Context, account_id: UUID) -> None:
-    """End every session of a disabled account."""
-    require(ctx.actor, Permission.KEEP_ACCOUNTS)
-    await _END_ALL.all(ctx.tx, of_account=account_id, now=ctx.now, reason="account_disabled")
+async def end_own(ctx: Context, session_id: UUID) -> None:
+    """End one of the actor's own sessions, on whatever device it is. Raises NotFound."""
+    require(ctx.actor, Permission.SIGN_OUT)
+    ended = await _END_OWN.first(ctx.tx, session_id=session_id, of_account=ctx.actor.account_id, now=ctx.now)
+    if ended is None:
+        raise NotFound("session")
+    await _tell(ctx, EventKind.SESSION_ENDED, ended)
+
+
+async def end_others(ctx: Context) -> int:
+    """End all of the actor's sessions but the one that asks; return how many."""
+    require(ctx.actor, Permission.SIGN_OUT)
+    if ctx.actor.account_id is None:
+        raise NotSignedIn
+    return await end_all_of(ctx, ctx.actor.account_id, "ended_by_owner", but=ctx.actor.session_id)
+
+
+async def end_all_of(ctx: Context, account_id: UUID, reason: str, *, but: UUID | None = None) -> int:
+    """End every session of an account, `but` one; return how many. Called by actions that have asked for their own permission."""
+    ended = await _END_ALL.all(ctx.tx, of_account=account_id, now=ctx.now, reason=reason, but=but)
+    if ended:
+        await events.record(
+            ctx,
+            EventKind.SESSIONS_ENDED,
+            subject=("account", account_id),
+            accounts=[account_id],
+            sessions=ended,
+            reason=reason,
+        )
+    return len(ended)
 
 
 async def _account_proved(ctx: Context, verdict: PasswordVerdict) -> Account:
@@ -251,7 +307,13 @@ async def _current(ctx: Context, session: Session) -> Belonging | None:
     return None
 
 
-async def _issue(ctx: Context, session_id: UUID, token: TokenSeed) -> None:
+def _until(ctx: Context, account: Account) -> datetime:
+    """Until when a session may last: of an account whose mailbox isn't proved, no longer than that may be used (ruling 22)."""
+    until = ctx.now + REFRESH_LIFE
+    return until if account.is_confirmed else min(until, account.created_at + UNCONFIRMED_LIFE)
+
+
+async def _issue(ctx: Context, session_id: UUID, token: TokenSeed, until: datetime) -> None:
     await _INSERT_TOKEN.run(
         ctx.tx,
         id=token.row_id,
@@ -260,7 +322,7 @@ async def _issue(ctx: Context, session_id: UUID, token: TokenSeed) -> None:
         nonce=token.nonce,
         digest=token.digest,
         issued_at=ctx.now,
-        expires_at=ctx.now + REFRESH_LIFE,
+        expires_at=until,
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 
 from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
 from hospitium.engine.actor import Actor, ActorKind, Role
+from hospitium.engine.errors import NotSignedIn
 from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.sessions.record import SESSION_COLUMNS, Session, refresh_tokens, sessions
@@ -28,6 +29,7 @@ class _ActorRow(msgspec.Struct, frozen=True):
     organization_type: str | None
     organization_status: OrganizationStatus | None
     role: Role | None
+    is_confirmed: bool
 
 
 _is_open = (sessions.c.ended_at.is_(None)) & (sessions.c.expires_at > bindparam("now"))
@@ -39,6 +41,7 @@ _ACTOR = Query(
         organizations.c.type.label("actor__organization_type"),
         organizations.c.status.label("actor__organization_status"),
         memberships.c.role,
+        accounts.c.verified_at.is_not(None).label("actor__is_confirmed"),
     )
     .select_from(sessions)
     .join(accounts, accounts.c.id == sessions.c.account_id)
@@ -71,6 +74,7 @@ async def actor_of(tx: Transaction, session_id: UUID, now: datetime) -> Actor | 
         row.organization_type,
         row.organization_status is OrganizationStatus.ACTIVE,
         row.role,
+        row.is_confirmed,
     )
 
 
@@ -117,6 +121,26 @@ async def token_by_digest(ctx: Context, digest: bytes) -> RefreshToken | None:
 async def token_by_id(ctx: Context, token_id: UUID) -> RefreshToken | None:
     """Return a refresh token; its text can be derived from it with the key."""
     return await _TOKEN_BY_ID.first(ctx.tx, token_id=token_id)
+
+
+_OPEN_OF_ACCOUNT = Query(
+    select(*SESSION_COLUMNS)
+    .where(sessions.c.account_id == bindparam("account_id"), _is_open)
+    .order_by(sessions.c.started_at.desc(), sessions.c.id.desc()),
+    struct(Session),
+)
+
+
+async def open_of_account(ctx: Context, account_id: UUID) -> list[Session]:
+    """Return the sessions of an account that are open now, the newest first."""
+    return await _OPEN_OF_ACCOUNT.all(ctx.tx, account_id=account_id, now=ctx.now)
+
+
+async def open_of_actor(ctx: Context) -> list[Session]:
+    """Return the actor's own open sessions, the newest first."""
+    if ctx.actor.account_id is None:
+        raise NotSignedIn
+    return await open_of_account(ctx, ctx.actor.account_id)
 
 
 async def lock_open(ctx: Context, session_id: UUID) -> tuple[Session, Account] | None:

@@ -30,7 +30,11 @@ sessions = Table(
     Column("end_reason", Text),
     CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_a_reason"),
     CheckConstraint("expires_at > started_at", name="expires_after_start"),
-    CheckConstraint("end_reason IN ('signed_out', 'token_reused', 'account_disabled')", name="end_reason"),
+    CheckConstraint(
+        "end_reason IN ('signed_out', 'token_reused', 'account_disabled', 'ended_by_owner', 'password_changed', "
+        "'mailbox_claimed', 'account_replaced', 'account_deleted', 'restored')",
+        name="end_reason",
+    ),
 )
 Index("sessions_open_of_account_ix", sessions.c.account_id, postgresql_where=sessions.c.ended_at.is_(None))
 

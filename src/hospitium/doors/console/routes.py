@@ -1,0 +1,38 @@
+"""Every page for people, on one screen. They are for people: /openapi.json, which is for programs, doesn't have them."""
+
+from __future__ import annotations
+
+from litestar import Router
+
+from hospitium.doors.console import accounts, assets, home, offers
+from hospitium.doors.console.errors import answer_exception
+from hospitium.doors.console.following import start
+from hospitium.doors.console.forms import LARGEST_FORM
+from hospitium.doors.routing import Route, handlers
+from hospitium.engine.permissions import Permission as May
+
+PLACES = ("/console/", "/assets/")
+ROUTES = (
+    Route("GET", "/console", May.SEE_PAGES, home.home),
+    Route("GET", "/console/new-link", May.SEE_PAGES, home.new_link),
+    Route("POST", "/console/new-link", May.REGISTER_ACCOUNT, home.send_new_link),
+    Route("GET", "/console/confirm", May.SEE_PAGES, start),
+    Route("POST", "/console/confirm", May.CONFIRM_ACCOUNT, accounts.confirm),
+    Route("GET", "/console/password", May.SEE_PAGES, start),
+    Route("POST", "/console/password", May.RECOVER_ACCOUNT, accounts.set_password),
+    Route("GET", "/console/email", May.SEE_PAGES, start),
+    Route("POST", "/console/email", May.CHANGE_EMAIL, accounts.prove_email),
+    Route("GET", "/console/join", May.SEE_PAGES, start),
+    Route("POST", "/console/join", May.ACCEPT_OFFER, offers.join),
+    Route("GET", "/assets/{name:str}", May.SEE_PAGES, assets.read),
+)
+
+
+def router() -> Router:
+    """Return the pages for the application, with their own form of errors."""
+    return Router(
+        "/",
+        route_handlers=handlers(ROUTES),
+        exception_handlers={Exception: answer_exception},
+        request_max_body_size=LARGEST_FORM,
+    )

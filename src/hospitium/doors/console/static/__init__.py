@@ -1,0 +1,1 @@
+"""What the pages load from us: one style, one script, one mark."""

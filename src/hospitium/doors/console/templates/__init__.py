@@ -1,0 +1,1 @@
+"""The templates of the pages: the frame, its parts, and one a page."""

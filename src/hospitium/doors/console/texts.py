@@ -1,0 +1,316 @@
+"""Every sentence on the pages, in every language. One catalogue: a text without one of its languages can't be written.
+
+They are for whoever reads a mail on a telephone in a waiting room: short sentences, no word of ours that isn't explained, and
+always a way on. What stands in braces is filled in, escaped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from markupsafe import Markup, escape
+
+from hospitium.engine.accounts.record import Language
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Text(NamedTuple):
+    """One text in each language, in the order of `Language`."""
+
+    english: str
+    spanish: str
+
+
+TEXTS: Mapping[str, Text] = {
+    # on every page
+    "skip": Text("Skip to the content", "Ir al contenido"),
+    "language": Text("Language", "Idioma"),
+    "home": Text("Hospitium, to the start", "Hospitium, al inicio"),
+    "footer.place": Text("You are at {place}.", "Está en {place}."),
+    "footer.care": Text(
+        "Nobody will ever ask you for your password by mail or by telephone.",
+        "Nadie le pedirá nunca su contraseña por correo ni por teléfono.",
+    ),
+    "error": Text("Please look again", "Por favor, revise"),
+    "steps": Text("Steps", "Pasos"),
+    "steps.open": Text("Open the link", "Abrir el enlace"),
+    "steps.look": Text("Read and agree", "Leer y aceptar"),
+    "steps.done": Text("Done", "Listo"),
+    # fields
+    "link": Text("Link from the mail", "Enlace del correo"),
+    "link.hint": Text(
+        "Copy the whole link from the mail and paste it here.",
+        "Copie el enlace completo del correo y péguelo aquí.",
+    ),
+    "continue": Text("Continue", "Continuar"),
+    "password": Text("Your password", "Su contraseña"),
+    "password.hint": Text("The one you chose when you registered.", "La que eligió al registrarse."),
+    "password.of_account": Text(
+        "The password of your Hospitium account with this address.",
+        "La contraseña de su cuenta de Hospitium con esta dirección.",
+    ),
+    "password.new": Text("New password", "Contraseña nueva"),
+    "password.choose": Text("Choose a password", "Elija una contraseña"),
+    "password.rule": Text(
+        "{shortest} characters or more. A few words that only you would put together are good, and easy to remember.",
+        "{shortest} caracteres o más. Unas cuantas palabras que solo usted juntaría son seguras y fáciles de recordar.",
+    ),
+    "password.show": Text("Show", "Mostrar"),
+    "email": Text("E-mail address", "Dirección de correo"),
+    "first_name": Text("First name", "Nombre"),
+    "last_name": Text("Last name", "Apellidos"),
+    "optional": Text("(optional)", "(opcional)"),
+    "until": Text("The link works until", "El enlace sirve hasta el"),
+    # what is wrong with what was typed
+    "wrong.link": Text(
+        "This is not a link from one of our mails. It ends with 32 letters and digits: perhaps some got lost in copying.",
+        "Esto no es un enlace de nuestros correos. Termina con 32 letras y cifras: quizá se perdieron algunas al copiarlo.",
+    ),
+    "wrong.password": Text(
+        "This is not the password of this account. Please try again.",
+        "Esta no es la contraseña de la cuenta. Por favor, inténtelo otra vez.",
+    ),
+    "wrong.password.length": Text(
+        "A password has {shortest} to {longest} characters. Please choose another.",
+        "Una contraseña tiene de {shortest} a {longest} caracteres. Por favor, elija otra.",
+    ),
+    "wrong.password.common": Text(
+        "Many people use this password, so it is tried first by whoever wants to get in. Please choose another.",
+        "Mucha gente usa esta contraseña, y es de las primeras que prueba quien quiere entrar. Por favor, elija otra.",
+    ),
+    "wrong.email": Text(
+        "This is not a complete e-mail address, such as name@example.com.",
+        "Esta no es una dirección de correo completa, como nombre@example.com.",
+    ),
+    "wrong.first_name": Text(
+        "A name has at most 200 characters, on one line.", "Un nombre tiene como máximo 200 caracteres, en una línea."
+    ),
+    "wrong.last_name": Text(
+        "A name has at most 200 characters, on one line.", "Un nombre tiene como máximo 200 caracteres, en una línea."
+    ),
+    # the start
+    "home.title": Text("Welcome", "Le damos la bienvenida"),
+    "home.lead": Text(
+        "Hospitium is where people and organizations agree on who may see health data, and where such an agreement can be seen and ended.",
+        "Hospitium es donde personas y organizaciones acuerdan quién puede ver datos de salud, y donde ese acuerdo se puede ver y terminar.",
+    ),
+    "home.mail": Text("You have a mail from us?", "¿Tiene un correo nuestro?"),
+    "home.mail.text": Text(
+        "Open the link in it. Before anything happens, you see what it is about, and decide.",
+        "Abra el enlace que contiene. Antes de que ocurra nada, verá de qué se trata y usted decide.",
+    ),
+    "home.lost": Text("Your link doesn't work, or your password is lost?", "¿El enlace no funciona o ha perdido la contraseña?"),
+    "home.lost.text": Text("We send you a new link.", "Le enviamos un enlace nuevo."),
+    "home.programs": Text("You write a program?", "¿Escribe un programa?"),
+    "home.programs.text": Text("Everything this server can do is described here:", "Todo lo que este servidor sabe hacer se describe aquí:"),
+    "home.programs.link": Text("Description for programmers (in English)", "Descripción para programadores (en inglés)"),
+    # a link is opened
+    "open.text": Text(
+        "First you see what this link does. Nothing changes before you agree.",
+        "Primero verá qué hace este enlace. Nada cambia antes de que usted acepte.",
+    ),
+    "open.again": Text(
+        "If you came here with a link: open it once more from the mail, or paste it here.",
+        "Si llegó aquí con un enlace: ábralo otra vez desde el correo o péguelo aquí.",
+    ),
+    # confirm
+    "confirm.title": Text("Confirm your e\u2011mail address", "Confirme su dirección de correo"),
+    "confirm.text": Text(
+        "An account was opened with the address below. If it was you, enter the password you chose. That shows that the account and the address belong together.",
+        "Se abrió una cuenta con la dirección de abajo. Si fue usted, escriba la contraseña que eligió. Así se ve que la cuenta y la dirección van juntas.",
+    ),
+    "confirm.address": Text("Address to confirm", "Dirección que se confirma"),
+    "confirm.do": Text("Confirm my address", "Confirmar mi dirección"),
+    "confirm.done.title": Text("Your address is confirmed", "Su dirección está confirmada"),
+    "confirm.done.text": Text(
+        "{email} is confirmed. There is nothing more to do here. You can sign in with the program you use.",
+        "{email} está confirmada. Aquí no hay nada más que hacer: inicie sesión en el programa que usa.",
+    ),
+    "claim.open": Text("I don't know this password, or I didn't register", "No conozco esa contraseña o no me registré"),
+    "claim.text": Text(
+        "Then somebody else may have used your address. Choose a password of your own: the account becomes yours, everybody is signed out of it, and whatever others were given through it ends. If you don't want an account, just close this page: without you nobody can confirm your address.",
+        "Entonces puede que otra persona usara su dirección. Elija una contraseña propia: la cuenta será suya, se cerrarán todas sus sesiones y terminará lo que otros recibieron por ella. Si no quiere una cuenta, cierre esta página: sin usted nadie puede confirmar su dirección.",
+    ),
+    "claim.do": Text("Make this account mine", "Hacer mía esta cuenta"),
+    "claim.done.title": Text("The account is yours", "La cuenta es suya"),
+    "claim.done.text": Text(
+        "{email} is confirmed, and only your new password opens the account. You can sign in with it in the program you use.",
+        "{email} está confirmada y solo su contraseña nueva abre la cuenta. Inicie sesión con ella en el programa que usa.",
+    ),
+    # password
+    "password.title": Text("Set a new password", "Elija una contraseña nueva"),
+    "password.text": Text(
+        "Choose a new password for the account below. You will be signed out everywhere, and can sign in again with the new one.",
+        "Elija una contraseña nueva para la cuenta de abajo. Se cerrarán todas sus sesiones y podrá iniciar sesión con la nueva.",
+    ),
+    "password.text.unconfirmed": Text(
+        "Choose a new password for the account below. That also confirms its address: the account is yours, everybody is signed out of it, and whatever others were given through it ends.",
+        "Elija una contraseña nueva para la cuenta de abajo. Con ello también se confirma su dirección: la cuenta es suya, se cerrarán todas sus sesiones y terminará lo que otros recibieron por ella.",
+    ),
+    "password.account": Text("Account", "Cuenta"),
+    "password.do": Text("Set this password", "Guardar esta contraseña"),
+    "password.done.title": Text("Your new password is set", "Su contraseña nueva está guardada"),
+    "password.done.text": Text(
+        "You were signed out everywhere. You can sign in with the new password in the program you use.",
+        "Se cerraron todas sus sesiones. Inicie sesión con la contraseña nueva en el programa que usa.",
+    ),
+    "password.used.title": Text("This link has been used", "Este enlace ya se usó"),
+    "password.used.text": Text(
+        "A new password was set with it. If that was you, all is well: sign in with the new password in the program you use.",
+        "Con él se guardó una contraseña nueva. Si fue usted, todo está bien: inicie sesión con ella en el programa que usa.",
+    ),
+    "password.used.not_me": Text(
+        "If it wasn't you, or you don't remember it, have a new link sent and set a password again.",
+        "Si no fue usted, o no la recuerda, pida un enlace nuevo y elija otra vez una contraseña.",
+    ),
+    # email
+    "email.title": Text("Confirm your new address", "Confirme su nueva dirección"),
+    "email.text": Text(
+        "Your account is to have another e-mail address. Your password shows that it is you who wants it.",
+        "Su cuenta va a tener otra dirección de correo. Su contraseña muestra que es usted quien lo quiere.",
+    ),
+    "email.before": Text("Address until now", "Dirección hasta ahora"),
+    "email.after": Text("New address", "Dirección nueva"),
+    "email.do": Text("Use the new address", "Usar la dirección nueva"),
+    "email.done.title": Text("Your new address is in use", "Su nueva dirección está en uso"),
+    "email.done.text": Text(
+        "Your account has the address {email} now. Sign in with it from here on; the old address gets a mail that says so.",
+        "Su cuenta tiene ahora la dirección {email}. Desde ahora inicie sesión con ella; la antigua recibe un correo que lo dice.",
+    ),
+    # join
+    "join.title": Text("Your invitation", "Su invitación"),
+    "join.look.title": Text("{organization} invites you", "{organization} le invita"),
+    "join.text": Text(
+        "If you accept, you belong to this organization, with the role below. Others in it can see that you do. You can leave at any time.",
+        "Si acepta, formará parte de esta organización con el papel de abajo. Otras personas de ella podrán verlo. Puede dejarla en cualquier momento.",
+    ),
+    "join.organization": Text("Organization", "Organización"),
+    "join.role": Text("Your role", "Su papel"),
+    "join.address": Text("Your address", "Su dirección"),
+    "join.new": Text(
+        "You have no Hospitium account with this address yet. Choose a password, and it is made for you.",
+        "Todavía no tiene una cuenta de Hospitium con esta dirección. Elija una contraseña y se creará para usted.",
+    ),
+    "join.do": Text("Accept the invitation", "Aceptar la invitación"),
+    "join.no": Text(
+        "If you don't know this organization or don't want to join, just close this page. Nothing changes.",
+        "Si no conoce esta organización o no quiere unirse, cierre esta página. No cambia nada.",
+    ),
+    "join.done.title": Text("You have joined", "Ya forma parte"),
+    "join.done.text": Text(
+        "You belong to {organization} now. You can sign in with your address and password in the program you use.",
+        "Ahora forma parte de {organization}. Inicie sesión con su dirección y su contraseña en el programa que usa.",
+    ),
+    "join.member.title": Text("You belong to this organization already", "Ya forma parte de esta organización"),
+    "join.member.text": Text(
+        "There is nothing more to do here. You can sign in with the program you use.",
+        "Aquí no hay nada más que hacer: inicie sesión en el programa que usa.",
+    ),
+    # a new link
+    "new_link.title": Text("Have a new link sent", "Pida un enlace nuevo"),
+    "new_link.text": Text(
+        "Enter the address of your account, and say what you need.",
+        "Escriba la dirección de su cuenta y diga qué necesita.",
+    ),
+    "new_link.password": Text("Set a new password", "Elegir una contraseña nueva"),
+    "new_link.confirm": Text("Confirm my address", "Confirmar mi dirección"),
+    "new_link.done.title": Text("Look into your mailbox", "Mire en su buzón"),
+    "new_link.done.text": Text(
+        "If there is something to be sent to {email}, it is on its way. It can take some minutes; look among unwanted mail too.",
+        "Si hay algo que enviar a {email}, está en camino. Puede tardar unos minutos; mire también en el correo no deseado.",
+    ),
+    "new_link.done.same": Text(
+        "We show this for every address, so that nobody can find out here who has an account.",
+        "Mostramos esto para cualquier dirección, para que nadie pueda averiguar aquí quién tiene una cuenta.",
+    ),
+    # ways on
+    "way.new_link": Text("Have a new link sent", "Pedir un enlace nuevo"),
+    "way.home": Text("To the start", "Al inicio"),
+    "way.open": Text("Open the form again", "Abrir otra vez el formulario"),
+    "way.again": Text("Try again", "Intentarlo otra vez"),
+    # refusals
+    "dead_link.title": Text("This link doesn't work", "Este enlace no sirve"),
+    "dead_link.text": Text(
+        "A link works once, and not for ever. It may have been used, a newer mail may have taken its place, or a part of it was lost in copying. Nothing was changed.",
+        "Un enlace sirve una sola vez y durante un tiempo. Puede que ya se haya usado, que un correo más nuevo lo sustituya o que se perdiera una parte al copiarlo. No se ha cambiado nada.",
+    ),
+    "dead_link.confirm": Text(
+        "If you have confirmed your address already, all is well: sign in with the program you use. Otherwise have a new link sent.",
+        "Si ya confirmó su dirección, todo está bien: inicie sesión en el programa que usa. Si no, pida un enlace nuevo.",
+    ),
+    "dead_link.password": Text(
+        "If you have set your new password already, all is well: sign in with the program you use. Otherwise have a new link sent.",
+        "Si ya guardó su contraseña nueva, todo está bien: inicie sesión en el programa que usa. Si no, pida un enlace nuevo.",
+    ),
+    "dead_link.email": Text(
+        "If your account has the new address already, all is well. Otherwise sign in with the program you use, and ask for the change once more.",
+        "Si su cuenta ya tiene la dirección nueva, todo está bien. Si no, inicie sesión en el programa que usa y pida el cambio otra vez.",
+    ),
+    "dead_link.join": Text(
+        "If you have accepted the invitation already, all is well: sign in with the program you use. Otherwise ask the organization to send its invitation again.",
+        "Si ya aceptó la invitación, todo está bien: inicie sesión en el programa que usa. Si no, pida a la organización que envíe otra vez su invitación.",
+    ),
+    "form.title": Text("Please open this form again", "Por favor, abra otra vez este formulario"),
+    "form.text": Text(
+        "We couldn't tell whether this form came from our own page: it was open for long, or in two windows, or your browser keeps no cookies for this place. Nothing was changed.",
+        "No pudimos comprobar que este formulario viniera de nuestra página: llevaba mucho tiempo abierto, estaba en dos ventanas o su navegador no guarda cookies de este sitio. No se ha cambiado nada.",
+    ),
+    "unreadable.title": Text("This form can't be read", "Este formulario no se puede leer"),
+    "unreadable.text": Text(
+        "What arrived is not what our page sends. Nothing was changed. Please open the page again.",
+        "Lo que llegó no es lo que envía nuestra página. No se ha cambiado nada. Por favor, abra otra vez la página.",
+    ),
+    "too_large.title": Text("This is too much text", "Es demasiado texto"),
+    "too_large.text": Text(
+        "Our forms are small, and what arrived is not. Nothing was changed.",
+        "Nuestros formularios son pequeños, y lo que llegó no lo es. No se ha cambiado nada.",
+    ),
+    "disabled.title": Text("This account is disabled", "Esta cuenta está desactivada"),
+    "disabled.text": Text(
+        "Whoever runs this server has disabled it. Please ask there.",
+        "La desactivó quien opera este servidor. Por favor, pregunte allí.",
+    ),
+    "forbidden.title": Text("This is not possible here", "Esto no es posible aquí"),
+    "forbidden.text": Text(
+        "This page can't do that for you. Nothing was changed.",
+        "Esta página no puede hacer eso por usted. No se ha cambiado nada.",
+    ),
+    "conflict.title": Text("This can't be done as things stand", "Ahora mismo no se puede hacer"),
+    "conflict.text": Text(
+        "Something has changed in the meantime. Nothing more was changed.",
+        "Algo ha cambiado entretanto. No se ha cambiado nada más.",
+    ),
+    "busy.title": Text("Please wait a moment", "Espere un momento, por favor"),
+    "busy.text": Text(
+        "There were many tries in a short time. Nothing is lost and nothing was changed: please try again in {wait}.",
+        "Hubo muchos intentos en poco tiempo. No se ha perdido ni cambiado nada: por favor, inténtelo otra vez dentro de {wait}.",
+    ),
+    "unavailable.title": Text("We can't answer at the moment", "Ahora mismo no podemos responder"),
+    "unavailable.text": Text(
+        "Something on our side is away. Your link stays good: please try again in {wait}.",
+        "Algo de nuestro lado no responde. Su enlace sigue sirviendo: por favor, inténtelo otra vez dentro de {wait}.",
+    ),
+    "wait.seconds": Text("{count} seconds", "{count} segundos"),
+    "wait.minutes": Text("{count} minutes", "{count} minutos"),
+    "not_found.title": Text("There is no such page", "No existe esta página"),
+    "not_found.text": Text(
+        "If you followed a link from a mail, copy the whole link from it and try again.",
+        "Si siguió un enlace de un correo, copie el enlace completo e inténtelo otra vez.",
+    ),
+    "method.title": Text("This page can't be used like that", "Esta página no se puede usar así"),
+    "method.text": Text("Please open it from the start.", "Por favor, ábrala desde el inicio."),
+    "internal.title": Text("Something went wrong on our side", "Algo falló de nuestro lado"),
+    "internal.text": Text(
+        "We are sorry. Please try again later. If you tell somebody about it, this number helps: {request_id}.",
+        "Lo sentimos. Por favor, inténtelo más tarde. Si se lo cuenta a alguien, este número ayuda: {request_id}.",
+    ),
+}  # fmt: skip
+
+
+def text(key: str, language: Language, /, **values: object) -> Markup:
+    """Return a text as HTML, with values filled in; they are escaped, and their direction of writing is their own."""
+    written = TEXTS[key].spanish if language is Language.SPANISH else TEXTS[key].english
+    filled = {name: Markup("<bdi>{}</bdi>").format(value) for name, value in values.items()}
+    return escape(written).format(**filled)

@@ -1,0 +1,105 @@
+"""The members of one's organization: who they are, what they may do, and their going."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response
+
+from hospitium.doors import json_body
+from hospitium.doors.answers import answer, send
+from hospitium.doors.named_ids import path_id
+from hospitium.doors.native.accounts import DONE
+from hospitium.doors.native.wire import page_of
+from hospitium.doors.shapes import Instant
+from hospitium.doors.surroundings import surroundings
+from hospitium.engine.actor import Role
+from hospitium.engine.memberships import actions, queries
+from hospitium.engine.permissions import Permission
+
+if TYPE_CHECKING:
+    from hospitium.engine.context import Context
+
+FIRST = UUID(int=0)
+
+
+class RoleBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a member is to be."""
+
+    role: Role
+
+
+class PrintedMember(msgspec.Struct, rename="camel"):
+    """A member, as an administrator sees him."""
+
+    account_id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    role: Role
+    since: Instant
+
+
+class Members(msgspec.Struct, rename="camel"):
+    """Members in the order of their ids; `next` is where the list goes on, null at its end."""
+
+    members: list[PrintedMember]
+    next: UUID | None
+
+
+class PrintedMembership(msgspec.Struct, rename="camel"):
+    """Who is a member, and as what."""
+
+    account_id: UUID
+    role: Role
+
+
+async def list_members(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """List the members of the organization one acts for."""
+
+    async def deed(ctx: Context) -> Members:
+        after, limit = page_of(request)
+        found = await queries.members(ctx, after or FIRST, limit + 1)
+        page = [
+            PrintedMember(one.account_id, one.email, one.first_name, one.last_name, one.role, one.starts_at)
+            for one in found[:limit]
+        ]
+        return Members(page, page[-1].account_id if len(found) > limit else None)
+
+    return send(answer(200, await surroundings(request).work.perform(request, Permission.SEE_MEMBERS, deed)))
+
+
+async def change_role(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Give a member another role; it counts from his next request on."""
+    account_id = path_id(request, "account_id", "member")
+    given = json_body.read(await request.body(), request.headers.get("content-type"), RoleBody)
+    changed = await surroundings(request).work.perform(
+        request,
+        Permission.CHANGE_MEMBERS,
+        lambda ctx: actions.change_role(ctx, account_id, given.role),
+        about=account_id,
+    )
+    return send(answer(200, PrintedMembership(changed.account_id, changed.role)))
+
+
+async def remove(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Remove a member; it counts from his next request on."""
+    account_id = path_id(request, "account_id", "member")
+    await surroundings(request).work.perform(
+        request, Permission.CHANGE_MEMBERS, lambda ctx: actions.remove(ctx, account_id), about=account_id
+    )
+    return send(answer(200, DONE))
+
+
+async def leave(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Leave an organization one is a member of."""
+    organization_id = path_id(request, "organization_id", "organization")
+    await surroundings(request).work.perform(
+        request,
+        Permission.LEAVE_ORGANIZATION,
+        lambda ctx: actions.leave(ctx, organization_id),
+        about=organization_id,
+    )
+    return send(answer(200, DONE))

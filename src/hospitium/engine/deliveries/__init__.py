@@ -1,0 +1,1 @@
+"""Deliveries: each the series of attempts to tell somebody something by mail."""

@@ -1,0 +1,297 @@
+"""Which deliveries, and what the mail of one needs to be written: to whom, in which language, about what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Text, Uuid, bindparam, func, null, or_, select
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from hospitium.engine.accounts.record import AccountStatus, accounts
+from hospitium.engine.actor import Role
+from hospitium.engine.deliveries.record import (
+    DELIVERY_COLUMNS,
+    Delivery,
+    DeliveryStatus,
+    Template,
+    deliveries,
+)
+from hospitium.engine.errors import NotFound
+from hospitium.engine.links import queries as link_queries
+from hospitium.engine.links.record import LinkPurpose
+from hospitium.engine.memberships.record import memberships
+from hospitium.engine.offers.record import OFFER_COLUMNS, OFFER_PURPOSE, Offer, OfferStatus, offers
+from hospitium.engine.organizations.record import OrganizationStatus, organizations
+from hospitium.engine.partnerships.record import partnerships
+from hospitium.engine.permissions import Permission, require
+from hospitium.storage.statements import Query, exactly, pair, scalar, struct
+
+if TYPE_CHECKING:
+    from hospitium.engine.context import Context
+
+_c = deliveries.c
+_WHEN = TIMESTAMP(timezone=True)
+
+
+class LinkSeed(msgspec.Struct, frozen=True):
+    """What the token of a mail is derived from, with the key (ruling 14)."""
+
+    purpose: str
+    row_id: UUID
+    key_number: int
+    nonce: bytes
+    expires_at: datetime
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """What one mail needs to be written. It is read when the mail is sent, and kept nowhere."""
+
+    delivery_id: UUID
+    template: Template
+    at: datetime
+    email: str
+    language: str
+    seed: LinkSeed | None = None
+    organization: str | None = None  # whose administrator is written to, or which offers
+    partner: str | None = None
+    role: Role | None = None
+
+
+# -- what a mail needs -------------------------------------------------------------------------------------------------
+
+
+class _Mailbox(msgspec.Struct, frozen=True):
+    email: str
+    language: str
+    status: AccountStatus
+
+
+_MAILBOX = Query(
+    select(accounts.c.email, accounts.c.language, accounts.c.status).where(
+        accounts.c.id == bindparam("account_id")
+    ),
+    struct(_Mailbox),
+)
+_OFFER = Query(
+    select(*OFFER_COLUMNS, organizations.c.name.label("organization__name"))
+    .join(organizations, organizations.c.id == offers.c.organization_id)
+    .where(offers.c.id == bindparam("offer_id")),
+    pair(struct(Offer), scalar("name")),
+)
+
+
+class _Sides(msgspec.Struct, frozen=True):
+    source_id: UUID
+    target_id: UUID
+    terminated_by: UUID | None
+    source_name: str
+    target_name: str
+
+
+_source = organizations.alias("source")
+_target = organizations.alias("target")
+_SIDES = Query(
+    select(
+        partnerships.c.source_id,
+        partnerships.c.target_id,
+        partnerships.c.terminated_by,
+        _source.c.name.label("side__source_name"),
+        _target.c.name.label("side__target_name"),
+    )
+    .join(_source, _source.c.id == partnerships.c.source_id)
+    .join(_target, _target.c.id == partnerships.c.target_id)
+    .where(partnerships.c.id == bindparam("partnership_id")),
+    struct(_Sides),
+)
+# One statement for both ways: whom an organization has, and which ones an account has.
+_ADMINISTRATIONS = Query(
+    select(memberships.c.organization_id, memberships.c.account_id)
+    .join(accounts, accounts.c.id == memberships.c.account_id)
+    .join(organizations, organizations.c.id == memberships.c.organization_id)
+    .where(
+        or_(
+            memberships.c.organization_id == bindparam("organization_id", type_=Uuid),
+            memberships.c.account_id == bindparam("account_id", type_=Uuid),
+        ),
+        exactly(memberships.c.role, Role.ADMIN),
+        memberships.c.ends_at.is_(None),
+        exactly(accounts.c.status, AccountStatus.ACTIVE),
+        exactly(organizations.c.status, OrganizationStatus.ACTIVE),
+    )
+    .order_by(memberships.c.starts_at, memberships.c.id),
+    pair(scalar("organization_id"), scalar("account_id")),
+)
+
+
+async def administrators(ctx: Context, organization_id: UUID) -> list[UUID]:
+    """Return the accounts that administer an organization now; none if it isn't active."""
+    found = await _ADMINISTRATIONS.all(ctx.tx, organization_id=organization_id, account_id=None)
+    return [account_id for _, account_id in found]
+
+
+async def letter(ctx: Context, delivery: Delivery) -> Letter | None:
+    """Return what the mail of a delivery needs; None if nobody needs to be told any more."""
+    if delivery.link_id is not None:
+        return await _letter_with_link(ctx, delivery, delivery.link_id)
+    if delivery.offer_id is not None:
+        return await _letter_with_offer(ctx, delivery, delivery.offer_id)
+    if delivery.account_id is None:
+        return None
+    mailbox = await _MAILBOX.first(ctx.tx, account_id=delivery.account_id)
+    if mailbox is None or mailbox.status is AccountStatus.DELETED:
+        return None
+    written = _begun(delivery, mailbox.email, mailbox.language)
+    if delivery.template not in _TOLD:
+        return written
+    sides = None
+    if delivery.subject_id is not None:
+        sides = await _SIDES.first(ctx.tx, partnership_id=delivery.subject_id)
+    if sides is None:
+        return None
+    administered = await _ADMINISTRATIONS.all(ctx.tx, organization_id=None, account_id=delivery.account_id)
+    return _to_administrator(written, sides, {organization_id for organization_id, _ in administered})
+
+
+def _begun(delivery: Delivery, email: str, language: str) -> Letter:
+    return Letter(
+        delivery_id=delivery.id,
+        template=delivery.template,
+        at=delivery.created_at,
+        email=email,
+        language=language,
+    )
+
+
+async def _letter_with_link(ctx: Context, delivery: Delivery, link_id: UUID) -> Letter | None:
+    link = await link_queries.by_id(ctx, link_id)
+    if link is None:
+        return None
+    written = _begun(delivery, link.email, link.language)
+    if link.purpose is LinkPurpose.NONE:
+        return written  # it leads nowhere, so that nothing in it can be too late
+    mailbox = await _MAILBOX.first(ctx.tx, account_id=link.account_id)
+    if link.ended_at is not None or link.expires_at <= ctx.now:
+        return None
+    if mailbox is None or mailbox.status is AccountStatus.DELETED:
+        return None
+    seed = LinkSeed(link.purpose.value, link.id, link.key_number, link.nonce, link.expires_at)
+    return msgspec.structs.replace(written, seed=seed)
+
+
+async def _letter_with_offer(ctx: Context, delivery: Delivery, offer_id: UUID) -> Letter | None:
+    found = await _OFFER.first(ctx.tx, offer_id=offer_id)
+    if found is None:
+        return None
+    offer, organization = found
+    if offer.status is not OfferStatus.PENDING or offer.expires_at <= ctx.now:
+        return None
+    return msgspec.structs.replace(
+        _begun(delivery, offer.email, offer.language),
+        seed=LinkSeed(OFFER_PURPOSE, offer.id, offer.key_number, offer.nonce, offer.expires_at),
+        organization=organization,
+        role=offer.role,
+    )
+
+
+# Which side of a partnership is told. Of an ending, the one that didn't end it.
+_TOLD = {
+    Template.PARTNERSHIP_REQUESTED: "target",
+    Template.PARTNERSHIP_APPROVED: "source",
+    Template.PARTNERSHIP_REJECTED: "source",
+    Template.PARTNERSHIP_CANCELED: "target",
+    Template.PARTNERSHIP_EXPIRED: "source",
+    Template.PARTNERSHIP_TERMINATED: "other",
+}
+
+
+def _to_administrator(written: Letter, sides: _Sides, administered: set[UUID]) -> Letter | None:
+    """Say which side is told, and which is the other; None for who administers neither any more.
+
+    A partnership may have been taken up again from the other side since. So the side is the one he administers, and only
+    if these are both, the one such a mail is for.
+    """
+    told = _TOLD[written.template]
+    is_source = sides.terminated_by != sides.source_id if told == "other" else told == "source"
+    his = administered & {sides.source_id, sides.target_id}
+    if not his:
+        return None
+    if len(his) == 1:
+        is_source = sides.source_id in his
+    names = (sides.source_name, sides.target_name)
+    own, partner = names if is_source else names[::-1]
+    return msgspec.structs.replace(written, organization=own, partner=partner)
+
+
+# -- the operator's view -----------------------------------------------------------------------------------------------
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A delivery as the operator sees it: of persons, no more than the account or organization it is for."""
+
+    id: UUID
+    template: Template
+    recipient: str
+    status: DeliveryStatus
+    created_at: datetime
+    due_at: datetime
+    attempts: int
+    being_sent: bool
+    ended_at: datetime | None
+    last_problem: str | None
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How many deliveries there are of one status."""
+
+    status: DeliveryStatus
+    count: int
+
+
+_FIND = Query(select(*DELIVERY_COLUMNS).where(_c.id == bindparam("delivery_id")), struct(Delivery))
+_status_wanted = bindparam("status", type_=Text)
+_LISTED = Query(
+    select(
+        _c.id,
+        _c.template,
+        func.coalesce(accounts.c.email, organizations.c.code, _c.link_id.cast(Text), _c.offer_id.cast(Text)).label("recipient"),
+        _c.status,
+        _c.created_at,
+        _c.due_at,
+        _c.attempts,
+        (_c.lease.is_not(None) & (_c.due_at > bindparam("now", type_=_WHEN))).label("being_sent"),
+        _c.ended_at,
+        _c.last_problem,
+    )
+    .join(accounts, accounts.c.id == _c.account_id, isouter=True)
+    .join(organizations, organizations.c.id == _c.organization_id, isouter=True)
+    .where(or_(_status_wanted.is_(null()), _c.status == _status_wanted))
+    .order_by(_c.created_at.desc(), _c.id.desc())
+    .limit(bindparam("limit")),
+    struct(Listed),
+)  # fmt: skip
+_COUNTED = Query(
+    select(_c.status, func.count().label("count")).group_by(_c.status).order_by(_c.status), struct(Counted)
+)
+
+
+async def find(ctx: Context, delivery_id: UUID) -> Delivery:
+    """Return a delivery; NotFound otherwise. For the operator."""
+    found = await _FIND.first(ctx.tx, delivery_id=delivery_id)
+    if found is None:
+        raise NotFound("delivery")
+    return found
+
+
+async def latest(ctx: Context, status: DeliveryStatus | None, limit: int) -> list[Listed]:
+    """Return deliveries, the latest first. For the operator."""
+    require(ctx.actor, Permission.KEEP_DELIVERIES)
+    return await _LISTED.all(ctx.tx, status=status, limit=limit, now=ctx.now)
+
+
+async def counts(ctx: Context) -> list[Counted]:
+    """Return how many deliveries there are of each status. For the operator."""
+    require(ctx.actor, Permission.KEEP_DELIVERIES)
+    return await _COUNTED.all(ctx.tx)

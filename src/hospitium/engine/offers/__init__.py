@@ -1,0 +1,1 @@
+"""Offers: an organization asks a colleague, by e-mail, to become its member."""

@@ -1,0 +1,429 @@
+"""A restore is an epoch: what it voids, what it holds, and what an exported trail takes away again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from engine.ground import NOBODYS_HASH, Ground
+from hospitium.engine.access.check import Question, SubjectKind, check
+from hospitium.engine.access.decide import Allowed
+from hospitium.engine.accounts import actions as accounts
+from hospitium.engine.actor import Role
+from hospitium.engine.context import Context
+from hospitium.engine.epochs import actions as epochs, revocations
+from hospitium.engine.epochs.actions import VOIDED, Restored
+from hospitium.engine.epochs.revocations import TAKES_AWAY, Trail, TrailLine
+from hospitium.engine.errors import Forbidden, WrongState
+from hospitium.engine.events import EventKind
+from hospitium.engine.grants.record import ResourceKind
+from hospitium.engine.levels import Level
+from hospitium.engine.memberships import actions as memberships
+from hospitium.engine.organizations import actions as organizations
+from hospitium.engine.secrets import HashedPassword
+
+FRESH = HashedPassword("$argon2id$nobody knows this")
+ADA = "ada@northside.example"
+
+
+async def restored(
+    ground: Ground, *lines: TrailLine, complete: bool = False, taken_at: datetime | None = None
+) -> Restored:
+    return await ground.does("operator", epochs.begin_next, taken_at, Trail(lines, complete, FRESH))  # type: ignore[no-any-return]
+
+
+def line(kind: EventKind, subject: UUID | None, number: int | None = None, **data: Any) -> TrailLine:
+    said = {name: str(value) if isinstance(value, UUID) else value for name, value in data.items()}
+    return TrailLine(
+        id=uuid4(),
+        at=datetime.now().astimezone(),
+        kind=kind.value,
+        subject_id=subject,
+        number=number,
+        data=said,
+    )
+
+
+async def may_connect(ground: Ground) -> str:
+    question = Question(
+        SubjectKind.ORGANIZATION,
+        ground.northside,
+        Level.CONNECTED,
+        ResourceKind.ORGANIZATION,
+        str(ground.lakeside),
+    )
+    decision = await ground.does("system", check, question)
+    return "yes" if isinstance(decision, Allowed) else decision.reason
+
+
+async def connected(ground: Ground) -> UUID:
+    partnership_id = await ground.asks("ada", "lakeside")
+    await ground.moves("rui", "approve", partnership_id)
+    return partnership_id
+
+
+# -- where the data lives --------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_start_notes_where_the_data_lives(ground: Ground) -> None:
+    assert await ground.does("operator", epochs.settle) is True
+    assert await ground.does("operator", epochs.settle) is True
+    (epoch,) = await ground.rows("SELECT * FROM epochs")
+    assert (epoch["number"], epoch["holds_until"]) == (1, None)
+    await connected(ground)
+    assert await may_connect(ground) == "yes"
+
+
+async def test_data_that_wakes_up_elsewhere_is_not_at_home_until_its_epoch_begins(ground: Ground) -> None:
+    await ground.does("operator", epochs.settle)
+    await ground.rows("UPDATE epochs SET place = '1/' || split_part(place, '/', 2)")
+    assert await ground.does("operator", epochs.settle) is False
+    await restored(ground)
+    assert await ground.does("operator", epochs.settle) is True
+
+
+@pytest.mark.parametrize("action", [epochs.settle, epochs.confirm])
+async def test_it_is_the_operators_alone(ground: Ground, action: Any) -> None:
+    with pytest.raises(Forbidden):
+        await ground.does("ada", action)
+    with pytest.raises(Forbidden):
+        await ground.does("ada", epochs.begin_next, None, Trail((), True, FRESH))
+
+
+# -- holding ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_granted_before_is_held_and_what_is_granted_after_counts(ground: Ground) -> None:
+    first = await connected(ground)
+    await restored(ground)
+    assert await may_connect(ground) == "held since the restore of 2026-03-01, until the operator confirms"
+    await ground.moves("ada", "terminate", first)
+    ground.clock.advance(days=31)
+    await connected(ground)
+    assert await may_connect(ground) == "yes"
+
+
+async def test_confirming_releases_what_every_restore_holds(ground: Ground) -> None:
+    await connected(ground)
+    await restored(ground)
+    second = await restored(ground)
+    assert second.epoch.number == 3
+    confirmed = await ground.does("operator", epochs.confirm)
+    assert [epoch.number for epoch in confirmed] == [2, 3]
+    assert await may_connect(ground) == "yes"
+    with pytest.raises(WrongState):
+        await ground.does("operator", epochs.confirm)
+
+
+async def test_a_grant_that_clocks_put_into_the_future_is_held_too(ground: Ground) -> None:
+    partnership_id = await ground.asks("ada", "lakeside")
+    await ground.moves("rui", "approve", partnership_id, now=ground.clock() + timedelta(days=1))
+    await restored(ground)
+    ground.clock.advance(days=2)
+    assert (await may_connect(ground)).startswith("held since")
+
+
+async def test_a_complete_trail_or_the_operators_word_that_nothing_happened_releases_at_once(
+    ground: Ground,
+) -> None:
+    await connected(ground)
+    done = await restored(ground, complete=True)
+    assert (done.epoch.holds, done.still_held_because) == (False, None)
+    assert await may_connect(ground) == "yes"
+
+
+async def known(ground: Ground, number: int) -> TrailLine:
+    row = (await ground.rows("SELECT id, at, kind FROM events ORDER BY position LIMIT 1"))[0]
+    return TrailLine(id=row["id"], at=row["at"], kind=row["kind"], number=number)
+
+
+async def known_later(ground: Ground, number: int) -> TrailLine:
+    """A line the backup has, six minutes after the first."""
+    ground.clock.advance(minutes=6)
+    await ground.asks("ada", "harbor")
+    row = (await ground.rows("SELECT id, at, kind FROM events ORDER BY position DESC LIMIT 1"))[0]
+    return TrailLine(id=row["id"], at=row["at"], kind=row["kind"], number=number)
+
+
+async def test_a_trail_that_may_lack_something_releases_nothing(ground: Ground) -> None:
+    await connected(ground)
+    new = [line(EventKind.SESSION_ENDED, uuid4(), number) for number in range(6)]
+    early, late = await known(ground, 4), await known_later(ground, 5)
+    too_late = "the trail begins too late: export it from the day before the backup on"
+    for lines, because in (
+        (new[2:], too_late),
+        ([late], too_late),
+        ([early, new[5]], too_late),
+        ([early, late, new[4]], "the trail has a gap after number 5"),
+        ([new[1], new[3]], "the trail has a gap after number 1"),
+        ([early, late, line(EventKind.SESSION_ENDED, uuid4())], "the lines of the trail are not numbered"),
+    ):
+        done = await restored(ground, *lines, complete=True)
+        assert (done.epoch.holds, done.still_held_because) == (True, because)
+    for lines in ([early, late], [*new[1:3]], []):
+        await restored(ground)
+        done = await restored(ground, *lines, complete=True)
+        assert (done.epoch.holds, done.still_held_because) == (False, None)
+
+
+# -- voiding ---------------------------------------------------------------------------------------------------------------
+
+
+async def open_something(ground: Ground) -> None:
+    ada, at = ground.actors["ada"].account_id, ground.clock()
+    later = at + timedelta(days=1)
+    link, offer = uuid4(), uuid4()
+    for sql, values in (
+        ("INSERT INTO sessions (id, account_id, started_at, expires_at) VALUES ($1, $2, $3, $4)", (uuid4(), ada, at, later)),
+        ("INSERT INTO links (id, purpose, account_id, email, email_key, language, key_number, nonce, digest, issued_at, expires_at) VALUES ($1, 'password', $2, 'a', 'a', 'en', 1, '', '\\x01', $3, $4)", (link, ada, at, later)),
+        ("INSERT INTO offers (id, organization_id, email, email_key, role, language, status, offered_by_id, offered_at, expires_at, key_number, nonce, digest) VALUES ($1, $5, 'b', 'b', 'admin', 'en', 'pending', $2, $3, $4, 1, '', '\\x02')", (offer, ada, at, later, ground.northside)),
+        ("INSERT INTO deliveries (id, template, link_id, status, created_at, due_at) VALUES ($1, 'new_password', $2, 'waiting', $3, $3)", (uuid4(), link, at)),
+    ):  # fmt: skip
+        await ground.rows(sql, *values)
+
+
+async def test_every_session_link_offer_and_waiting_mail_of_before_is_void(ground: Ground) -> None:
+    await open_something(ground)
+    done = await restored(ground)
+    assert done.voided == dict.fromkeys(VOIDED, 1)
+    assert [row[0] for row in await ground.rows("SELECT end_reason FROM sessions")] == ["restored"]
+    assert [row[0] for row in await ground.rows("SELECT end_reason FROM links")] == ["restored"]
+    assert [row[0] for row in await ground.rows("SELECT status FROM offers")] == ["withdrawn"]
+    assert [row[0] for row in await ground.rows("SELECT status FROM deliveries")] == ["void"]
+    assert await ground.violations() == []
+
+
+@pytest.mark.parametrize("noun", ["sessions", "links", "offers"])
+async def test_what_a_restore_forgot_to_void_is_found(
+    ground: Ground, noun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: without the voiding, `verify` names what is open."""
+
+    async def nothing(_: Context) -> int:
+        return 0
+
+    await open_something(ground)
+    monkeypatch.setitem(VOIDED, noun, nothing)
+    await restored(ground, taken_at=ground.clock())
+    assert await ground.violations() == ["R1"]
+
+
+async def test_the_restore_is_on_record_with_counts_alone(ground: Ground) -> None:
+    await open_something(ground)
+    await restored(
+        ground, line(EventKind.ACCOUNT_DISABLED, ground.actors["mia"].account_id), taken_at=ground.clock()
+    )
+    (event,) = await ground.rows("SELECT * FROM events WHERE kind = 'epoch.restored'")
+    assert event["data"]["voided"] == dict.fromkeys(VOIDED, 1)
+    assert event["data"]["applied"] == {"account.disabled": 1}
+    assert event["data"]["epoch"] == 2
+
+
+# -- what the trail takes away again ---------------------------------------------------------------------------------------
+
+# These take nothing from anybody that a restore brings back: what they give must be given again, and what they end
+# (sessions, links, offers) a restore ends anyway.
+TAKES_NOTHING = {
+    "refused", "account.created", "account.registered", "account.link_sent", "account.confirmed", "account.updated",
+    "account.exported", "account.enabled", "membership.started", "offer.made", "offer.resent", "offer.withdrawn",
+    "offer.accepted", "offer.expired", "session.started", "session.refused", "session.moved", "session.ended",
+    "session.token_reused", "sessions.ended", "organization.registered", "organization.updated", "organization.approved",
+    "organization.reinstated", "partnership.requested", "partnership.approved", "partnership.resent", "partnership.expired",
+    "partnership.reestablished", "partnership.imported", "epoch.restored", "epoch.confirmed", "delivery.retried",
+    "trail.retired",
+}  # fmt: skip
+
+
+def test_of_every_kind_of_event_it_is_known_whether_it_takes_something_away() -> None:
+    undecided = {kind.value for kind in EventKind} - {kind.value for kind in TAKES_AWAY} - TAKES_NOTHING
+    assert not undecided, (
+        f"A backup brings back what these ended: do it again in engine/epochs/revocations.py, or say in TAKES_NOTHING that "
+        f"they end nothing: {sorted(undecided)}."
+    )
+    assert not TAKES_NOTHING & {kind.value for kind in TAKES_AWAY}
+
+
+async def test_a_partnership_that_was_terminated_is_terminated_again_with_its_grants(ground: Ground) -> None:
+    partnership_id = await connected(ground)
+    for who in (None, ground.lakeside):
+        ended = line(
+            EventKind.PARTNERSHIP_TERMINATED, partnership_id, source=ground.northside, target=ground.lakeside
+        )
+        ended = TrailLine(
+            **{**{f: getattr(ended, f) for f in ended.__struct_fields__}, "actor_organization_id": who}
+        )
+        done = await restored(ground, ended, complete=True)
+    assert (done.applied.counts(), done.applied.not_there) == (
+        {},
+        1,
+    )  # the second time there was nothing left to do
+    assert await ground.status_of(partnership_id) == "terminated"
+    assert await may_connect(ground) == "the grant has ended"
+    assert await ground.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "becomes"),
+    [
+        (EventKind.PARTNERSHIP_CANCELED, "canceled"),
+        (EventKind.PARTNERSHIP_REJECTED, "rejected"),
+        (EventKind.PARTNERSHIP_TERMINATED, "canceled"),  # approved since, and ended since
+    ],
+)
+async def test_a_request_that_was_over_can_not_be_approved_any_more(
+    ground: Ground, kind: EventKind, becomes: str
+) -> None:
+    partnership_id = await ground.asks("ada", "lakeside")
+    await restored(ground, line(kind, partnership_id, source=ground.northside, target=ground.lakeside))
+    assert await ground.status_of(partnership_id) == becomes
+    with pytest.raises(WrongState):
+        await ground.moves("rui", "approve", partnership_id)
+    assert await ground.violations() == []
+
+
+async def test_a_membership_that_ended_ends_again(ground: Ground) -> None:
+    ben = ground.actors["ben"].account_id
+    done = await restored(
+        ground, line(EventKind.MEMBERSHIP_ENDED, uuid4(), account=ben, organization=ground.northside)
+    )
+    assert done.applied.counts() == {"membership.ended": 1}
+    assert await ground.rows("SELECT FROM memberships WHERE account_id = $1 AND ends_at IS NULL", ben) == []
+
+
+async def test_even_the_last_administrator_leaves_again(ground: Ground) -> None:
+    """Whoever followed him is not in the backup; the operator makes another."""
+    ada = ground.actors["ada"].account_id
+    done = await restored(
+        ground, line(EventKind.MEMBERSHIP_ENDED, uuid4(), account=ada, organization=ground.northside)
+    )
+    assert done.applied.counts() == {"membership.ended": 1}
+
+
+async def test_an_account_and_an_organization_are_closed_again(ground: Ground) -> None:
+    mia = ground.actors["mia"].account_id
+    await restored(
+        ground,
+        line(EventKind.ACCOUNT_DISABLED, mia),
+        line(EventKind.ORGANIZATION_SUSPENDED, ground.harbor),
+    )
+    assert (await ground.rows("SELECT status FROM accounts WHERE id = $1", mia))[0][0] == "disabled"
+    assert (await ground.rows("SELECT status FROM organizations WHERE id = $1", ground.harbor))[0][
+        0
+    ] == "suspended"
+
+
+async def test_an_account_that_deleted_itself_is_deleted_again(ground: Ground) -> None:
+    pat = ground.actors["pat"].account_id
+    await restored(ground, line(EventKind.ACCOUNT_DELETED, pat))
+    (found,) = await ground.rows("SELECT status, email, password_hash FROM accounts WHERE id = $1", pat)
+    assert tuple(found) == ("deleted", "", "")
+    assert await ground.violations() == []
+
+
+@pytest.mark.parametrize(
+    "kind", [EventKind.ACCOUNT_PASSWORD_CHANGED, EventKind.ACCOUNT_CLAIMED, EventKind.ACCOUNT_PASSWORD_VOIDED]
+)
+async def test_a_password_that_was_changed_since_is_nobodys(ground: Ground, kind: EventKind) -> None:
+    ada = ground.actors["ada"].account_id
+    await restored(ground, line(kind, ada))
+    hashes = {
+        row["id"]: row["password_hash"] for row in await ground.rows("SELECT id, password_hash FROM accounts")
+    }
+    assert hashes.pop(ada) == FRESH.reveal()
+    assert set(hashes.values()) == {NOBODYS_HASH.reveal()}
+
+
+async def test_an_address_that_was_changed_since_closes_the_account_for_the_operator_to_look_at(
+    ground: Ground,
+) -> None:
+    ada = ground.actors["ada"].account_id
+    await restored(ground, line(EventKind.ACCOUNT_EMAIL_CHANGED, ada))
+    assert (await ground.rows("SELECT status FROM accounts WHERE id = $1", ada))[0][0] == "disabled"
+
+
+async def test_grants_that_ended_with_a_claim_end_again(ground: Ground) -> None:
+    await connected(ground)
+    (grant, *_) = await ground.rows("SELECT id FROM grants WHERE grantee_id = $1", ground.northside)
+    await restored(
+        ground,
+        line(EventKind.ACCOUNT_CLAIMED, ground.actors["ada"].account_id, grants=[str(grant["id"])]),
+        complete=True,
+    )
+    assert await may_connect(ground) == "the grant has ended"
+
+
+async def test_what_the_backup_itself_tells_of_is_not_done_again(ground: Ground) -> None:
+    """Disabled, and enabled again before the backup was taken."""
+    await ground.does("operator", accounts.disable, "mia@northside.example")
+    await ground.does("operator", accounts.enable, "mia@northside.example")
+    rows = await ground.rows("SELECT id, at, kind, subject_id FROM events ORDER BY position")
+    lines = [TrailLine(id=r["id"], at=r["at"], kind=r["kind"], subject_id=r["subject_id"]) for r in rows]
+    done = await restored(ground, *lines, complete=True)
+    assert (done.applied.counts(), done.applied.not_there) == ({}, 0)
+    assert done.applied.met == len(lines)
+    mia = ground.actors["mia"].account_id
+    assert (await ground.rows("SELECT status FROM accounts WHERE id = $1", mia))[0][0] == "active"
+
+
+async def test_what_came_and_went_since_is_passed_over(ground: Ground) -> None:
+    nobody = uuid4()
+    kinds = list(TAKES_AWAY)
+    strange = [
+        line(kind, nobody, source=nobody, target=nobody, account=nobody, organization=nobody)
+        for kind in kinds
+    ]
+    broken = [line(kind, None, source=1, target="x", account=None) for kind in kinds]
+    before = await ground.everything()
+    done = await restored(ground, *strange, *broken)
+    assert done.applied.counts() == {}
+    assert done.applied.read == 2 * len(kinds)
+    after = await ground.everything()
+    changed = {name for name in after if after[name] != before[name]}
+    assert {name for name in changed if not name.startswith("events")} == {"epochs"}
+
+
+async def test_a_long_trail_is_looked_up_a_batch_at_a_time(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    monkeypatch.setattr(revocations, "BATCH", 7)
+    mia = ground.actors["mia"].account_id
+    many = [line(EventKind.SESSION_STARTED, uuid4(), number) for number in range(1, rounds)]
+    done = await restored(ground, *many, line(EventKind.ACCOUNT_DISABLED, mia, rounds))
+    assert (done.applied.read, done.applied.gap, done.applied.counts()) == (
+        rounds,
+        None,
+        {"account.disabled": 1},
+    )
+
+
+async def test_a_restore_that_fails_half_way_has_not_begun(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await open_something(ground)
+    before = await ground.everything()
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setitem(TAKES_AWAY, EventKind.ACCOUNT_DISABLED, fail)
+    with pytest.raises(RuntimeError):
+        await restored(ground, line(EventKind.ACCOUNT_DISABLED, uuid4()))
+    assert await ground.everything() == before
+
+
+async def test_the_same_is_refused_to_nobody_who_comes_after(ground: Ground) -> None:
+    """A restore is no sentence: what was ended again can be given again."""
+    mia = ground.actors["mia"].account_id
+    await restored(
+        ground,
+        line(EventKind.ACCOUNT_DISABLED, mia),
+        line(EventKind.ORGANIZATION_SUSPENDED, ground.harbor),
+        line(EventKind.MEMBERSHIP_ENDED, uuid4(), account=mia, organization=ground.northside),
+    )
+    await ground.does("operator", accounts.enable, "mia@northside.example")
+    await ground.does("operator", organizations.judge, "reinstate", "harbor")
+    await ground.does("operator", memberships.add, mia, ground.northside, Role.MEMBER)
+    assert await ground.violations() == []

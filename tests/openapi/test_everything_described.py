@@ -1,0 +1,158 @@
+"""Everything /openapi.json describes is asked: what fits, what doesn't, and what is almost right. Schemathesis asks, with all its
+checks, as two administrators of different organizations and as a stranger; few examples here, many in `make soak`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.engine import events, from_schema
+
+from cast import PEOPLE, House, connected, data
+from doors.manners import partner
+from hospitium.app import SURFACES
+
+# What a check says though we mean it so. Each stands here with its reason, and for its operation alone.
+MEANT: dict[tuple[str, str], str] = {
+    # Members that depend on each other: a list of members can't say so.
+    ("radorderpad_auth_login", "positive_data_acceptance"): "email or username, one of the two",
+    ("radorderpad_connections_terminate", "positive_data_acceptance"): "transfer needs a targetConnectionId",
+    ("native_accounts_confirm", "positive_data_acceptance"): "a password, or a session in its place",
+    ("native_accounts_prove_email", "positive_data_acceptance"): "a password, or a session in its place",
+    ("native_offers_accept", "positive_data_acceptance"): "a password, or a session in its place",
+}
+# What somebody without a token is told at an address that needs one. 400: some read the query before they ask who sent it.
+TOLD_TO_STRANGERS = {400, 401, 404, 405}
+
+
+class Asked:
+    """What was found by asking one operation: failed checks with what to repeat them by, and the statuses seen."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, str] = {}
+        self.statuses: set[int] = set()
+
+    def take(self, event: events.EngineEvent) -> None:
+        match event:
+            case events.ScenarioFinished():
+                for case_id, interaction in event.recorder.interactions.items():
+                    if interaction.response is not None:
+                        self.statuses.add(interaction.response.status_code)
+                    for check in event.recorder.checks.get(case_id, []):
+                        if (told := check.failure_info) is not None:
+                            self.failures[check.name] = f"{told.failure}\n{told.code_sample}"
+            case events.NonFatalError(value=problem) | events.FatalError(exception=problem):
+                self.failures[type(problem).__name__] = str(problem)
+
+
+def ask(
+    house: House, operation_id: str, token: str | None, named: dict[str, str], examples: int, *, edges: bool
+) -> Asked:
+    """Ask one operation; `named` are ids to ask about, `edges` whether every value on the edge of its range is tried too.
+
+    Schemathesis is not asynchronous: to be run in a thread.
+    """
+    config = schemathesis.Config.from_dict(
+        {
+            "seed": 1,
+            "continue-on-failure": True,
+            "suppress-health-check": ["all"],
+            "headers": {} if token is None else {"Authorization": f"Bearer {token}"},
+            "parameters": {f"path.{name}": value for name, value in named.items()},
+            "checks": {"enabled": True},
+            "generation": {"max-examples": examples, "no-shrink": True, "database": "none"},
+            "phases": {"stateful": {"enabled": False}, "coverage": {"enabled": edges}},
+        }
+    )
+    schema = schemathesis.openapi.from_dict(house.parts.api.described, config=config)
+    schema.config.update(base_url=house.base_url)
+    asked = Asked()
+    for event in from_schema(schema.include(operation_id=operation_id)).execute():
+        asked.take(event)
+    return asked
+
+
+async def token_of(house: House, who: str) -> str | None:
+    """Return a token of a new session: some operations end the one they are asked in."""
+    if who == "stranger":
+        return None
+    organization, role = PEOPLE[who]
+    return await house._token_of(house.accounts[who], organization, role)
+
+
+async def things_of(house: House) -> dict[str, dict[str, str]]:
+    """Make a thing for each verb to be done to it; return the ids by the last word of the address."""
+    asked = data(await house.ada.asks(house.lakeside, "Hello"), 201)["connectionId"]
+    answered = data(await house.zoe.asks(house.northside), 201)["connectionId"]
+    elm = await partner(house, "elm")
+    rejected = data(await house.ada.asks(house.organizations["elm"]), 201)["connectionId"]
+    data(await elm.does("reject", rejected))
+    oak = await partner(house, "oak")
+    standing = await connected(house.ada, house.organizations["oak"], oak)
+    ash = await partner(house, "ash")
+    ended = await connected(house.ada, house.organizations["ash"], ash)
+    data(await house.ada.does("terminate", ended, {"reason": "Over"}))
+    verbs = {
+        "approve": answered,
+        "reject": answered,
+        "cancel": asked,
+        "resend": rejected,
+        "reestablish": ended,
+    }
+    return {
+        verb: {"connectionId": verbs.get(verb, standing)}
+        for verb in (*verbs, "terminate", "statistics", "pending-orders", "{connectionId}")
+    }
+
+
+@pytest.mark.parametrize("surface", [surface.name for surface in SURFACES])
+@pytest.mark.parametrize("who", ["ada", "rui", "stranger"])
+async def test_every_operation_answers_as_described_whatever_it_is_asked(
+    house: House, rounds: int, surface: str, who: str
+) -> None:
+    # Ada is at home with what she asks about, and tries the edges; the others ask about what they made up.
+    things = await things_of(house) if who == "ada" else {}
+    failures: dict[str, Any] = {}
+    for path, methods in house.parts.api.described["paths"].items():
+        for operation in methods.values():
+            if operation["tags"] != [surface]:
+                continue
+            name = operation["operationId"]
+            token = await token_of(house, who)
+            named = things.get(path.rpartition("/")[2], {})
+            asked = await asyncio.to_thread(
+                ask, house, name, token, named, max(2, rounds // 10), edges=who == "ada" or rounds > 20
+            )
+            failures |= {
+                f"{name} {check}": told
+                for check, told in asked.failures.items()
+                if (name, check) not in MEANT
+            }
+            assert asked.statuses, f"{name} was not asked"
+            if token is not None:
+                assert asked.statuses != {401}, f"{name} never knew who asked"
+            elif "security" in operation:
+                assert asked.statuses <= TOLD_TO_STRANGERS | {204}, f"{name} answered a stranger"
+    assert not failures, "\n\n".join(f"{what}: {told}" for what, told in failures.items())
+    await house.must_be_sound()
+
+
+async def test_a_document_that_is_not_true_is_found_out(house: House) -> None:
+    described = house.parts.api.described
+    operation = described["paths"]["/api/connections/outgoing"]["get"]
+    answer = operation["responses"]["200"]
+    answer["content"]["application/json"]["schema"] = {"type": "string"}
+    answer["headers"]["X-Missing"] = {"required": True, "schema": {"type": "string"}}
+    del operation["responses"]["400"]
+    del operation["parameters"][0]["schema"]["minimum"]
+    asked = await asyncio.to_thread(
+        ask, house, operation["operationId"], await token_of(house, "ada"), {}, 2, edges=True
+    )
+    assert asked.failures.keys() == {
+        "response_schema_conformance",
+        "response_headers_conformance",
+        "status_code_conformance",
+        "positive_data_acceptance",
+    }
