@@ -370,7 +370,7 @@ async def _must_agree(database: Database, keyring: Keyring) -> None:
 
 
 class RestoredElsewhere(Exception):
-    """The data lived in another database before, so what ended since may be alive in it."""
+    """The data was copied here or brought back, so what ended since may be alive in it."""
 
     def __init__(self) -> None:
         super().__init__(

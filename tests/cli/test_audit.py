@@ -83,7 +83,7 @@ def test_a_head_kept_elsewhere_is_compared(installation: Installation, tmp_path:
     head = json.loads(kept.read_text())
     assert {"block", "hash", "public_key", "signature"} <= set(head)
     assert installation.json("audit", "verify", "--head", str(kept))["found"] == []
-    assert f"block        {head['block']}" in installation.says("audit", "head")
+    assert f"block         {head['block']}" in installation.says("audit", "head")
 
     kept.write_text(json.dumps({**head, "block": head["block"] + 1_000_000}))
     (finding,) = installation.json("audit", "verify", "--head", str(kept), status=4)["found"]

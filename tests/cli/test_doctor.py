@@ -168,7 +168,7 @@ BROKEN = [
     ("keys", "wrong", "is not the key this data knows by that name", ["INSERT INTO known_keys VALUES ('links', 1, 'x', '2026-01-01')"]),
     ("keys", "wrong", "this data needs the key links-7, which is not in", ["INSERT INTO known_keys VALUES ('links', 7, 'x', '2026-01-01')"]),
     ("restore", "wrong", "no server starts before `hospitium restore begin`", ["INSERT INTO epochs VALUES (1, 'x', '2026-03-01 00:00Z')"]),
-    ("restore", "warning", "held since 2026-03-01 00:00 UTC: look, then `hospitium restore confirm`", ["INSERT INTO epochs SELECT 2, system_identifier || '/' || oid, '2026-03-01 00:00Z', NULL, '2026-03-01 00:00Z' FROM pg_control_system(), pg_database WHERE datname = current_database()"]),
+    ("restore", "warning", "held since 2026-03-01 00:00 UTC: look, then `hospitium restore confirm`", ["INSERT INTO epochs SELECT 2, concat_ws('/', system_identifier, oid, 'epochs'::regclass::oid), '2026-03-01 00:00Z', NULL, '2026-03-01 00:00Z' FROM pg_control_system(), pg_database WHERE datname = current_database()"]),
     ("seals", "warning", "1 events wait since 2026-03-01 00:00 UTC", ["INSERT INTO events (id, at, transaction, kind, actor_kind, subject_kind, data) VALUES (gen_random_uuid(), '2026-03-01 00:00Z', 1, 'refused', 'system', 'account', '{}')"]),
 ]  # fmt: skip
 

@@ -33,6 +33,7 @@ from hospitium.engine.links import actions as links
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.offers.record import OFFER_PURPOSE
+from hospitium.engine.organizations import actions as organizations
 from hospitium.engine.partnerships import actions as partnerships
 from hospitium.engine.partnerships.record import PartnershipStatus
 from hospitium.engine.permissions import Permission
@@ -339,6 +340,12 @@ async def _forget_ada(house: House) -> None:
     )  # fmt: skip
 
 
+async def _suspend_organization_of_offer(house: House) -> UUID:
+    delivery_id = await _queue(house, Template.OFFER, offer_id=await _offer(house, "kim@mail.example"))
+    await house.operate(lambda ctx: organizations.judge(ctx, "suspend", "northside"))
+    return delivery_id
+
+
 async def _vanish_partnership(house: House) -> UUID:
     return await _queue(
         house, Template.PARTNERSHIP_APPROVED, account_id=house.accounts["ada"], subject_id=uuid4()
@@ -352,6 +359,7 @@ async def _vanish_partnership(house: House) -> UUID:
         _outlive_link,
         _withdraw_offer,
         _outlive_offer,
+        _suspend_organization_of_offer,
         _delete_account,
         _delete_account_of_link,
         _vanish_partnership,
@@ -714,6 +722,31 @@ async def test_what_nobody_lives_to_settle_ends_all_the_same(house: House) -> No
     assert await house.mails() == []
     (row,) = await _rows(house)
     assert (row["status"], row["last_problem"]) == ("failed", "never settled")
+
+
+async def test_what_never_can_be_spread_ends_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any) -> int:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(mails.actions, "spread", fails)
+    await _queue(house, Template.PARTNERSHIP_REQUESTED, organization_id=house.lakeside, subject_id=uuid4())
+    for _ in range(len(retry.PAUSES) + 3):
+        assert await house.mails() == []
+        house.clock.advance(minutes=3)
+    (row,) = await _rows(house)
+    assert (row["status"], row["last_problem"]) == ("failed", "never settled")
+    assert row["attempts"] == len(retry.PAUSES) + 2
+
+
+async def test_what_a_later_release_queued_is_left_to_it_and_holds_nobody_up(house: House) -> None:
+    unknown = await _queue(house, Template.PASSWORD_CHANGED, account_id=house.accounts["ada"])
+    await house.rows("UPDATE deliveries SET template = 'of_tomorrow' WHERE id = $1 RETURNING id", unknown)
+    house.clock.advance(seconds=1)
+    await _queue(house, Template.PASSWORD_CHANGED, account_id=house.accounts["ada"])
+    assert len(await house.mails()) == 1
+    assert [(row["status"], row["attempts"]) for row in await _rows(house)] == [("waiting", 0), ("sent", 1)]
 
 
 async def test_told_to_stop_it_lets_the_mails_under_way_end(house: House) -> None:

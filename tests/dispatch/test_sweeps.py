@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from cast import House, data, refusal
 from hospitium.dispatch import loop, sweeps
@@ -117,6 +120,39 @@ async def test_a_month_whose_events_are_in_the_default_partition_stays_there(hou
     )
     assert [row["home"] for row in homes] == ["events_other"]
     await house.must_be_sound()
+
+
+async def test_a_month_that_must_wait_for_a_reader_holds_up_no_deed(house: House, database_url: str) -> None:
+    house.clock.advance(days=400)
+    reader = await asyncpg.connect(database_url)
+    reading = reader.transaction()
+    await reading.start()
+    await reader.execute("LOCK TABLE events IN ACCESS SHARE MODE")  # as a proof, an export and a dump have it
+
+    async def sweep() -> None:
+        await loop.run_once(house.database, house.clock, [sweeps.make_event_partitions])
+
+    with capture_logs() as logs:
+        sweeping = asyncio.create_task(sweep())
+        async with asyncio.timeout(10):
+            while not sweeping.done() and not await house.rows(
+                "SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted "
+                "AND relation = 'events'::regclass AND database = "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            ):
+                await asyncio.sleep(0)
+        began = time.monotonic()
+        data(await house.ada.asks(house.lakeside), 201)
+        assert time.monotonic() - began < 2
+        await sweeping
+    assert [entry["log_level"] for entry in logs if entry.get("sweep")] == ["warning"]
+    month = f"events_{house.clock.now + timedelta(days=31):%Y_%m}"
+    assert (await house.rows("SELECT to_regclass($1) AS there", month))[0]["there"] is None
+
+    await reading.rollback()
+    await reader.close()
+    await sweep()
+    assert (await house.rows("SELECT to_regclass($1) AS there", month))[0]["there"] is not None
 
 
 @pytest.mark.parametrize("problem", [RuntimeError("a mistake of ours"), DatabaseUnavailable("away")])

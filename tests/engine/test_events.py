@@ -132,10 +132,6 @@ async def deeds(ground: Ground) -> dict[str, Deed]:
     reset = await link_of(g, life.ask_new_password, "cal@closed.example", LinkPurpose.PASSWORD)
     await g.does(pat, life.ask_email_change, verdict(g, "pat"), "pat@new.example", POST)
     proof = await token_of(g, LinkPurpose.EMAIL)
-    offers_made = [
-        await g.does("ada", offers.make, f"{name}@offer.example", Role.PHYSICIAN, Language.ENGLISH, POST)
-        for name in ("ann", "bob", "cy", "dee")
-    ]
     past = await g.does(
         "ada",
         offers.make,
@@ -145,9 +141,13 @@ async def deeds(ground: Ground) -> dict[str, Deed]:
         POST,
         now=now - timedelta(days=13, hours=23),
     )
+    offers_made = [
+        await g.does("ada", offers.make, f"{name}@offer.example", Role.PHYSICIAN, Language.ENGLISH, POST)
+        for name in ("ann", "bob", "cy", "dee")
+    ]
     taken = derive(KEY, OFFER_PURPOSE, offers_made[2].id, offers_made[2].nonce)
     await as_session(g, "mia")
-    (delivery,) = await g.rows("SELECT id FROM deliveries LIMIT 1")
+    (delivery,) = await g.rows("SELECT id FROM deliveries WHERE account_id IS NOT NULL LIMIT 1")
     imported = ImportedPartnership(source_id=g.o5, target_id=g.o6, status=PartnershipStatus.APPROVED)
     return {
         "partnership.requested": lambda: g.asks("rui", "harbor"),
@@ -176,7 +176,7 @@ async def deeds(ground: Ground) -> dict[str, Deed]:
         "account.email_changed": lambda: g.does(pat, life.prove_email, proof, None, POST),
         "account.exported": lambda: g.does(pat, life.export_own),
         "account.deleted": lambda: g.does(pat, life.delete_own, verdict(g, "pat"), POST),
-        "account.password_changed": lambda: g.does(ANONYMOUS, life.set_password, reset, HashedPassword("new")),
+        "account.password_changed": lambda: g.does(ANONYMOUS, life.set_password, reset, HashedPassword("new"), POST),
         "offer.made": lambda: g.does("ada", offers.make, "eli@offer.example", Role.PHYSICIAN, Language.ENGLISH, POST),
         "offer.resent": lambda: g.does("ada", offers.resend, offers_made[0].id, POST),
         "offer.withdrawn": lambda: g.does("ada", offers.withdraw, offers_made[1].id),

@@ -49,8 +49,8 @@ class ReceivedMail:
 
     @property
     def page(self) -> str:
-        """Where its link leads: the address without the token."""
-        return self.link.partition("#")[0]
+        """Where its link leads: the address without language and token."""
+        return self.link.partition("#")[0].partition("?")[0]
 
     @property
     def token(self) -> str:

@@ -22,6 +22,7 @@ from structlog.testing import capture_logs
 from hospitium import __main__ as main, settings
 from hospitium.doors.cli.house import VIOLATED
 from hospitium.doors.cli.main import cli
+from hospitium.doors.console import errors as console_errors, forms, routes as console, texts
 from hospitium.doors.json_body import WrongContentType
 from hospitium.doors.native import errors as native_errors, routes as native
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
@@ -45,6 +46,7 @@ DIRECTORY = ROOT / "docs" / "reference"
 SURFACES: Mapping[str, tuple[tuple[Route, ...], str]] = {
     "RadOrderPad": (radorderpad.ROUTES, "/api"),
     "own": (native.ROUTES, ""),
+    "pages": (console.ROUTES, ""),
 }
 
 WHEN = {
@@ -169,6 +171,7 @@ def errors_page() -> str:
                 _sentence_of(kind),
                 f"{printed.status} `{printed.code}`",
                 f"{own.status} `{own.kind}`",
+                _page_of(console_errors.TABLE[kind]),
                 str(exit_code),
             ]
         )
@@ -177,13 +180,14 @@ def errors_page() -> str:
             *_head("Errors", "the tables in `doors/*/errors.py`"),
             "The engine refuses with a kind and its data; each door has one total table from kinds to its own form. The RadOrderPad",
             'surface answers `{"success": false, "message", "error": {"code", …}}`; our own answers a problem of RFC 9457 whose',
-            "`type` is `urn:hospitium:problem:` and the word below; the command line prints the message and exits with the code.",
+            "`type` is `urn:hospitium:problem:` and the word below; a page for people has the title below (a password or an address that is",
+            "wrong is said at its field); the command line prints the message and exits with the code.",
             "",
-            *_table(["kind", "what it says", "RadOrderPad", "own API", "exit"], rows),
+            *_table(["kind", "what it says", "RadOrderPad", "own API", "pages", "exit"], rows),
             "",
             "What never reaches the engine:",
             "",
-            *_table(["what happened", "RadOrderPad", "own API"], _refused_at_the_edge()),
+            *_table(["what happened", "RadOrderPad", "own API", "pages"], _refused_at_the_edge()),
         ]
     )
 
@@ -322,7 +326,7 @@ def _refused_at_the_edge() -> list[list[str]]:
         ("there is nothing at this address", NotFoundException()),
         ("the address doesn't take this method", MethodNotAllowedException()),
         ("the body is too large", HTTPException(status_code=413)),
-        ("the body doesn't say that it is JSON", WrongContentType()),
+        ("the body doesn't say that it is JSON (a form)", WrongContentType()),
         ("the request can't be read", ClientException()),
         ("something unforeseen", Exception()),
     ):
@@ -331,8 +335,21 @@ def _refused_at_the_edge() -> list[list[str]]:
             own = native_errors.answer_exception(request, problem)
         code = msgspec.json.decode(printed.content)["error"]["code"]
         kind = msgspec.json.decode(own.content)["type"].rpartition(":")[2]
-        rows.append([what, f"{printed.status_code} `{code}`", f"{own.status_code} `{kind}`"])
-    return rows
+        shown = problem if not isinstance(problem, WrongContentType) else forms.WrongFormType()
+        rows.append(
+            [
+                what,
+                f"{printed.status_code} `{code}`",
+                f"{own.status_code} `{kind}`",
+                _page_of(console_errors.form_of(shown)),
+            ]
+        )
+    not_ours = _page_of(console_errors.form_of(forms.NotOurForm()))
+    return [*rows, ["a form was not opened here, or its browser keeps no cookie", "", "", not_ours]]
+
+
+def _page_of(form: console_errors.Form) -> str:
+    return f"{form.status} {texts.TEXTS[f'{form.key}.title'].english}"
 
 
 def _drawn(first: str, making: str, moves: Mapping[str, Move]) -> list[str]:

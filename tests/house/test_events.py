@@ -59,7 +59,8 @@ def test_every_deed_that_changes_something_records_it() -> None:
         "issue", "use", "end",  # of links: accounts record what a link was sent for, and what it did
         "void_all",  # a restore records how many
         "look",  # changes nothing
-        "count", "allows", "give_back", "remember_network",  # tries are counted, not told: a refused sign-in is told by its own event
+        "tidy",  # what the clock has ended is written down; no trail is about it
+        "count", "allows", "give_back", "remember_network", "forget_networks",  # tries are counted, not told: a refused sign-in is told by its own event
         "forget_outlived",
         "queue",  # the deed it belongs to records itself
         "claim", "put_off", "spread",  # what becomes of a mail is kept in its own row

@@ -8,6 +8,7 @@ import pytest
 from litestar import get
 
 from hospitium import app
+from hospitium.doors.console import routes as console
 from hospitium.doors.native import routes as native
 from hospitium.doors.radorderpad import routes as radorderpad
 from hospitium.doors.routing import undeclared
@@ -23,10 +24,17 @@ STEPS = {
     "engine/memberships/actions.py": {"start", "end_all_of"},
     "engine/offers/actions.py": {"expire_one", "void_all"},
     "engine/partnerships/actions.py": {"expire_one"},
-    "engine/sessions/actions.py": {"note_failed_sign_in", "end_all_of"},
-    "engine/throttles/actions.py": {"count", "allows", "give_back", "remember_network", "forget_outlived"},
+    "engine/sessions/actions.py": {"note_failed_sign_in", "end_all_of", "tidy"},
+    "engine/throttles/actions.py": {
+        "count",
+        "allows",
+        "give_back",
+        "remember_network",
+        "forget_networks",
+        "forget_outlived",
+    },
 }
-TABLES = {"radorderpad": radorderpad.ROUTES, "native": native.ROUTES}
+TABLES = {"radorderpad": radorderpad.ROUTES, "native": native.ROUTES, "console": console.ROUTES}
 
 
 def test_every_permission_has_a_rule_and_a_sentence_of_its_own() -> None:

@@ -29,6 +29,7 @@ READERS = {
     "engine/epochs/queries.py": {
         "events": "which lines of an exported trail the backup has",
         "grants": "how far a restore's hold must reach",
+        "memberships": "likewise",
     },
     "engine/memberships/actions.py": {"organizations": "its row is what is locked before its members change"},
     "engine/offers/queries.py": {"organizations": "an offer is shown with who makes it"},

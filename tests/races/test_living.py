@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from engine.ground import Ground
+from engine.ground import NOBODYS_HASH, Ground
 from hospitium.engine.accounts import life, queries as account_queries
 from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.accounts.life import Post
 from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import ANONYMOUS, Role
+from hospitium.engine.errors import Unavailable
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
+from hospitium.engine.offers import actions as offers
+from hospitium.engine.offers.record import OFFER_PURPOSE
 from hospitium.engine.secrets import DerivationKey, HashedPassword, LinkToken, derive
 from hospitium.engine.sessions.actions import PasswordVerdict
 from hospitium.engine.throttles import actions as throttles
@@ -52,7 +56,7 @@ async def test_of_all_who_set_a_password_with_one_link_one_does(
         token = await token_of(ground, email, LinkPurpose.PASSWORD)
 
         def sets(number: int, token: LinkToken = token) -> Any:
-            return lambda: ground.does(ANONYMOUS, life.set_password, token, HashedPassword(f"{number}"))
+            return lambda: ground.does(ANONYMOUS, life.set_password, token, HashedPassword(f"{number}"), POST)
 
         outcomes = await window.race(*(sets(number) for number in range(CALLERS)))
         assert tally(outcomes) == {"ok": 1, "DeadLink": CALLERS - 1}
@@ -159,3 +163,48 @@ async def test_a_bucket_of_ten_takes_ten_of_all_who_try_at_once(
             *(lambda one=one: ground.does(ANONYMOUS, throttles.count, [one]) for _ in range(CALLERS))
         )
         assert tally(outcomes) == {"ok": 10, "TooManyAttempts": CALLERS - 10}
+
+
+async def joins_and_leaves(ground: Ground, window: Window, name: str) -> None:
+    """Somebody is deleted while the invitation sent to his address is taken up."""
+    email = f"{name}@mail.example"
+    made = await ground.does("ada", offers.make, email, Role.ADMIN, Language.ENGLISH, POST)
+    token = derive(KEY, OFFER_PURPOSE, made.id, made.nonce)
+    person = await ground.does("operator", ground.add_person, name, None, Role.MEMBER)
+    verdict = PasswordVerdict(person.account_id, NOBODYS_HASH, True)
+    await window.race(
+        partial(_again, ground, person, offers.accept, token, None, None, None),
+        partial(_again, ground, person, life.delete_own, verdict, POST),
+    )
+
+
+async def test_of_joining_and_deleting_at_once_no_deleted_member_remains(
+    ground: Ground, window: Window, times: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever deletes has seen no memberships, and is held until the other has made one.
+    window.after(monkeypatch, memberships._LOCK_ORGANIZATIONS, "all")
+    for turn in times:
+        await joins_and_leaves(ground, window, f"joiner{turn}")
+        assert await ground.violations() == []
+
+
+async def test_control_without_a_second_look_a_deleted_member_remains(
+    ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sees_none(*_: Any) -> list[Any]:
+        return []
+
+    window.after(monkeypatch, memberships._LOCK_ORGANIZATIONS, "all")
+    monkeypatch.setattr(membership_queries, "of_account", sees_none)
+    await joins_and_leaves(ground, window, "joiner")
+    assert await ground.violations() == ["A3"]
+
+
+async def _again(ground: Ground, who: Any, deed: Any, *given: Any) -> Any:
+    """Do a deed, and do it again if that is what it asks for."""
+    for _ in range(8):
+        try:
+            return await ground.does(who, deed, *given)
+        except Unavailable:
+            continue
+    raise AssertionError("it asks for ever")

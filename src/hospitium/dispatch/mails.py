@@ -147,7 +147,10 @@ class Dispatcher:
     async def _deliver(self, delivery: Delivery) -> None:
         """Try one, and settle it."""
         try:
-            if delivery.organization_id is not None:
+            if next_try(delivery.attempts - 1, self._clock(), 0) is None:
+                # Nobody lived to settle it, again and again: whatever it does to them, it must end.
+                await self._settle(delivery, Outcome(DeliveryStatus.FAILED, "never settled"))
+            elif delivery.organization_id is not None:
                 async with self._database.transaction() as tx:
                     await actions.spread(self._context(tx), delivery)
             else:
@@ -160,11 +163,7 @@ class Dispatcher:
 
     async def _try(self, delivery: Delivery) -> Outcome:
         async with self._database.transaction() as tx:
-            ctx = self._context(tx)
-            if next_try(delivery.attempts - 1, ctx.now, 0) is None:
-                # Nobody lived to settle it, again and again: whatever it does to them, it must end.
-                return Outcome(DeliveryStatus.FAILED, "never settled")
-            letter = await queries.letter(ctx, delivery)
+            letter = await queries.letter(self._context(tx), delivery)
         if letter is None:
             return Outcome(DeliveryStatus.VOID)
         try:

@@ -13,8 +13,10 @@ from hospitium.engine.deliveries import actions as deliveries
 from hospitium.engine.links import actions as links
 from hospitium.engine.offers import actions as offers
 from hospitium.engine.partnerships import actions as partnerships
+from hospitium.engine.sessions import actions as sessions
 from hospitium.engine.throttles import actions as throttles
 from hospitium.engine.trail.sealer import seal_next
+from hospitium.storage.database import wait_briefly
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +35,11 @@ async def expire_one_partnership(ctx: Context) -> bool:
 async def expire_one_offer(ctx: Context) -> bool:
     """Mark one overdue invitation of a colleague as expired."""
     return await offers.expire_one(ctx)
+
+
+async def tidy_sessions(ctx: Context) -> bool:
+    """Write down which sessions have expired, and forget their tokens."""
+    return await sessions.tidy(ctx)
 
 
 async def forget_throttles(ctx: Context) -> bool:
@@ -55,7 +62,11 @@ async def forget_deliveries(ctx: Context) -> bool:
 
 
 async def make_event_partitions(ctx: Context) -> bool:
-    """See to it that this month and the next two have their partitions."""
+    """See to it that this month and the next two have their partitions.
+
+    Nothing is urgent about it: behind somebody who reads the trail it gives up at once, and tries again the next time.
+    """
+    await wait_briefly(ctx.tx)
     await ctx.tx.execute("SELECT make_event_partitions($1::date, 3)", ctx.now.date())
     return False
 
@@ -73,6 +84,7 @@ SWEEPS = (
     expire_one_partnership,
     expire_one_offer,
     forget_idempotency_keys,
+    tidy_sessions,
     forget_throttles,
     forget_deliveries,
     make_event_partitions,

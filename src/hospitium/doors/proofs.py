@@ -12,6 +12,7 @@ from hospitium.doors import signing_in
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts import queries
 from hospitium.engine.accounts.passwords import checked_password
+from hospitium.engine.errors import Busy
 from hospitium.engine.links import queries as link_queries
 from hospitium.engine.throttles import actions as throttles
 
@@ -27,11 +28,23 @@ if TYPE_CHECKING:
     from hospitium.engine.permissions import Permission
     from hospitium.engine.secrets import HashedPassword, LinkToken
     from hospitium.engine.sessions.actions import PasswordVerdict
+    from hospitium.engine.throttles.rules import Try
 
 
-async def hashed(request: Request[Any, Any, Any], text: str) -> HashedPassword:
-    """Check a password to be, and hash it. Raises Invalid, Busy."""
-    return await surroundings(request).passwords.hash(checked_password("password", text))
+async def hashed(
+    request: Request[Any, Any, Any], permission: Permission, password: str
+) -> tuple[HashedPassword, Try]:
+    """Check a password to be, count a try of the network it comes from, and hash it; return the hash and the try.
+
+    Raises Invalid, TooManyAttempts, Busy.
+    """
+    checked = checked_password("password", password)
+    counted = await signing_in.count(request, permission)
+    try:
+        return await surroundings(request).passwords.hash(checked), counted
+    except Busy:
+        await signing_in.give_back(request, permission, counted)
+        raise
 
 
 async def with_new_password(
@@ -42,10 +55,8 @@ async def with_new_password(
     action: Callable[[Context, LinkToken, HashedPassword], Awaitable[Account]],
 ) -> Account:
     """Run an action that takes a link and a password to be. Raises Invalid, TooManyAttempts, Busy, and what it raises."""
-    checked = checked_password("password", password)
-    counted = await signing_in.count(request, permission)
+    new_hash, counted = await hashed(request, permission, password)
     house = surroundings(request)
-    new_hash = await house.passwords.hash(checked)
 
     async def deed(ctx: Context) -> Account:
         account = await action(ctx, token, new_hash)

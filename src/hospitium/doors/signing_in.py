@@ -13,7 +13,7 @@ from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts import queries as account_queries
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.passwords import LONGEST_TYPED, typed_password
-from hospitium.engine.errors import Forbidden, Invalid, SessionEnded, Unavailable, WrongCredentials
+from hospitium.engine.errors import Busy, Forbidden, Invalid, SessionEnded, Unavailable, WrongCredentials
 from hospitium.engine.ids import new_id
 from hospitium.engine.permissions import Permission
 from hospitium.engine.secrets import LinkToken, TokenSeed, derive, seed
@@ -94,7 +94,18 @@ async def compare(
         return kept, tries
 
     kept, tries = await house.work.perform(request, permission, counted)
-    return Attempt(await house.passwords.compare(typed_password(password), kept), tries, network.key)
+    try:
+        verdict = await house.passwords.compare(typed_password(password), kept)
+    except Busy:
+        # Nothing was compared, so nothing failed.
+        await give_back(request, permission, *tries)
+        raise
+    return Attempt(verdict, tries, network.key)
+
+
+async def give_back(request: Request[Any, Any, Any], permission: Permission, *tries: Try) -> None:
+    """Give back tries that came to nothing for a reason of our own."""
+    await surroundings(request).work.perform(request, permission, lambda ctx: throttles.give_back(ctx, tries))
 
 
 async def compare_by_email(

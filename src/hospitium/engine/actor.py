@@ -43,6 +43,7 @@ class Actor(msgspec.Struct, frozen=True):
     organization_is_active: bool = False
     role: Role | None = None
     is_confirmed: bool = False
+    is_held: bool = False  # his membership, by a restore: he acts for no organization
 
     @property
     def is_staff(self) -> bool:

@@ -133,8 +133,8 @@ class DeadLink(NotFound):
     """No link that is good for this has this token: unknown, altered, used, replaced and expired ones are one."""
 
     def __init__(self) -> None:
-        super().__init__("link")
-        self.message = "This link is not valid, or not valid any more; ask for a new one"
+        Refusal.__init__(self, "This link is not valid, or not valid any more; ask for a new one")
+        self.resource = "link"
 
 
 class Conflict(Refusal):
@@ -260,8 +260,8 @@ class TooManyAttempts(Busy):
     """Tried too often: worth trying again after `retry_after` seconds, and never refused for good."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(retry_after)
-        self.message = "Too many attempts; wait a little and try again"
+        Refusal.__init__(self, "Too many attempts; wait a little and try again")
+        self.retry_after = retry_after
 
 
 class Unavailable(Refusal):

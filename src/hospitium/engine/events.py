@@ -28,10 +28,12 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
-from hospitium.storage.statements import Query, Statement, struct
+from hospitium.engine.errors import NotFound
+from hospitium.storage.statements import Query, Statement, scalar, struct
 from hospitium.storage.tables import metadata
 
 if TYPE_CHECKING:
@@ -187,6 +189,47 @@ TRAIL = Query(
     struct(Event),
 )
 """The trail of one party, oldest first."""
+
+_p = event_parties.c
+_place = tuple_(_p.at, _p.event_id)
+
+
+def _newest(*conditions: Any) -> Query[Event]:
+    # The page is chosen first, by the index alone: else the planner may join the whole trail to find its newest.
+    page = (
+        select(_p.at, _p.event_id)
+        .where(_p.party_id == bindparam("party_id"), *conditions)
+        .order_by(_p.at.desc(), _p.event_id.desc())
+        .limit(bindparam("most"))
+        .subquery("page")
+    )
+    return Query(
+        select(*_TRAIL_COLUMNS)
+        .join(page, (page.c.event_id == events.c.id) & (page.c.at == events.c.at))
+        .order_by(page.c.at.desc(), page.c.event_id.desc()),
+        struct(Event),
+    )
+
+
+NEWEST = _newest()
+OLDER = _newest(_place < tuple_(bindparam("at", type_=_p.at.type), bindparam("event_id", type_=Uuid)))
+_INSTANT_IN_TRAIL = Query(
+    select(_p.at).where(_p.party_id == bindparam("party_id"), _p.event_id == bindparam("event_id")),
+    scalar("at"),
+)
+
+
+async def newest(ctx: Context, party_id: UUID, after: UUID | None, most: int) -> list[Event]:
+    """Return at most so many events of one party's trail, the newest first, after (so older than) one of them.
+
+    Raises NotFound (`after` is not in that trail).
+    """
+    if after is None:
+        return await NEWEST.all(ctx.tx, party_id=party_id, most=most)
+    at = await _INSTANT_IN_TRAIL.first(ctx.tx, party_id=party_id, event_id=after)
+    if at is None:
+        raise NotFound("event")
+    return await OLDER.all(ctx.tx, party_id=party_id, at=at, event_id=after, most=most)
 
 
 async def record(

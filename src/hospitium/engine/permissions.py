@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
+MEMBERSHIP_HELD = "Your membership is held since a restore of this server, until its operator confirms"
+
+
 class Need(Enum):
     """Who one must be."""
 
@@ -135,6 +138,8 @@ def require(actor: Actor, permission: Permission) -> None:
         raise NotSignedIn
     if rule.need is Need.ACCOUNT:
         return
+    if actor.is_held:
+        raise Forbidden(MEMBERSHIP_HELD)
     only = rule.need is Need.ADMINISTRATOR
     if actor.organization_id is None or not actor.is_staff or (only and not actor.is_administrator):
         raise Forbidden(rule.sentence, administrators_only=only)
@@ -145,5 +150,5 @@ def require(actor: Actor, permission: Permission) -> None:
 def organization_of(actor: Actor) -> UUID:
     """Return the organization the actor acts for; Forbidden if there is none."""
     if actor.organization_id is None:
-        raise Forbidden("You act for no organization")
+        raise Forbidden(MEMBERSHIP_HELD if actor.is_held else "You act for no organization")
     return actor.organization_id

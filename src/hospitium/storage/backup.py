@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import msgspec
 
+from hospitium.storage.database import wait_briefly
 from hospitium.storage.keyring import KeyProblem, KeyPurpose
 from hospitium.storage.schema import SCHEMA
 
@@ -96,8 +97,9 @@ class Programs(NamedTuple):
 async def prepare(tx: Transaction, now: datetime) -> None:
     """Make the months of the trail that servers could want while a backup is taken.
 
-    Making one would wait for the end of the dump, and every deed behind it.
+    Making one would wait for the end of the dump. Raises DatabaseUnavailable where it would wait for another reader.
     """
+    await wait_briefly(tx)
     if await tx.fetchval("SELECT to_regprocedure('make_event_partitions(date, integer)') IS NOT NULL"):
         await tx.execute("SELECT make_event_partitions($1::date, 4)", now.date())
 

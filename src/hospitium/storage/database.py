@@ -136,6 +136,14 @@ class Database:
             return False
 
 
+async def wait_briefly(tx: Transaction) -> None:
+    """Let a transaction wait for a lock no longer than 200 ms from here on; DatabaseUnavailable then ends it.
+
+    For what locks a whole table: while it waits behind a long reader, everybody who comes after waits behind it.
+    """
+    await tx.execute("SET LOCAL lock_timeout = '200ms'")
+
+
 async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
     """Open one connection beside any pool. Raises DatabaseUnavailable."""
     try:

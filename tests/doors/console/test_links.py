@@ -26,7 +26,8 @@ from hospitium.engine.actor import Role
 from hospitium.outside.letters import writing
 
 ADA = "ada@northside.example"
-NEW = "eve@elsewhere.example"
+FAY = "fay@mail.example"
+NEW = "fay@elsewhere.example"
 ZED = "zed@mail.example"
 
 
@@ -41,8 +42,8 @@ async def password_link(house: House, email: str = ADA) -> str:
 
 
 async def email_link(house: House) -> str:
-    eve = await living(house)
-    done(await eve.post("/v1/accounts/own/email", {"email": NEW, "password": SECRET}), 202)
+    fay = await living(house, FAY)
+    done(await fay.post("/v1/accounts/own/email", {"email": NEW, "password": SECRET}), 202)
     return (await mail_to(house, NEW)).link
 
 
@@ -51,11 +52,19 @@ async def join_link(house: House, email: str = ZED, role: str = "radiologist") -
     return (await mail_to(house, email)).link
 
 
+BROKEN = (
+    "{link}",
+    "  {link}\n",
+    "{token}",
+    "#{token}",
+    "{start}#{first} {second}",
+    "{start}#{first}\r\n{second}",
+)
 LINKS: dict[str, Callable[[House], Awaitable[str]]] = {
+    "join": join_link,  # first: a new password would end the session that invites
     "confirm": confirm_link,
-    "password": password_link,
     "email": email_link,
-    "join": join_link,
+    "password": password_link,
 }
 
 
@@ -128,8 +137,8 @@ async def test_email_shows_the_new_address_and_no_more_of_the_old_than_its_holde
     async with Visitor(house) as eve:
         page = await eve.follows(link)
         assert NEW in page.words
-        assert "e…@mail.example" in page.words
-        assert EVE not in page.html  # the mail may have gone to a stranger
+        assert "f…@mail.example" in page.words
+        assert FAY not in page.html  # the mail may have gone to a stranger
         page = await eve.sends(page.form("do"), password=SECRET)
         assert "Your new address is in use" in page.words
         assert NEW in page.words
@@ -205,7 +214,7 @@ async def test_opening_and_looking_change_nothing(house: House, kind: str, round
     # The control: what is done is seen to be done.
     async with Visitor(house) as visitor:
         shown = (await visitor.follows(link)).form("do")
-        await visitor.sends(shown, **{name: SECRET for name in shown.names & {"password", "new_password"}})
+        await visitor.sends(shown, **dict.fromkeys(shown.names & {"password", "new_password"}, SECRET))
     assert await deeds(house) != before
 
 
@@ -271,7 +280,7 @@ async def test_pressed_six_times_at_once_it_is_done_once(house: House, kind: str
     link = await LINKS[kind](house)
     async with Visitor(house) as visitor:
         form = (await visitor.follows(link)).form("do")
-        secrets = {name: SECRET for name in form.names & {"password", "new_password"}}
+        secrets = dict.fromkeys(form.names & {"password", "new_password"}, SECRET)
         pages = await asyncio.gather(*(visitor.sends(form, **secrets) for _ in range(6)))
         assert {page.status for page in pages} <= {200, 404}
         assert any(page.status == 200 for page in pages)
@@ -356,38 +365,26 @@ async def test_looking_at_a_good_link_costs_nothing(house: House) -> None:
 # -- what is typed -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "pasted",
-    [
-        "{link}",
-        "  {link}\n",
-        "{token}",
-        "#{token}",
-        "{start}#{first} {second}",
-        "{start}#{first}\r\n{second}",
-    ],
-)
-async def test_the_link_may_be_pasted_as_mail_programs_break_it(house: House, pasted: str) -> None:
+async def test_the_link_may_be_pasted_as_mail_programs_break_it(house: House) -> None:
     link = await password_link(house)
     start, _, token = link.partition("#")
     async with Visitor(house) as ada:
         page = await ada.opens("/console/password")
-        typed = pasted.format(link=link, token=token, start=start, first=token[:9], second=token[9:])
-        assert (await ada.sends(page.form("look"), link=typed)).status == 200
+        for pasted in BROKEN:
+            typed = pasted.format(link=link, token=token, start=start, first=token[:9], second=token[9:])
+            assert (await ada.sends(page.form("look"), link=typed)).status == 200
 
 
-@pytest.mark.parametrize(
-    "pasted", ["", "hello", "https://evil.example/", "0" * 31, "0" * 33, "é" * 32, "<b>" * 20]
-)
-async def test_what_is_no_link_is_said_at_the_field(house: House, pasted: str) -> None:
-    async with Visitor(house) as visitor:
-        page = await visitor.sends((await visitor.opens("/console/join")).form("look"), link=pasted)
-        assert page.status == 400
-        assert "This is not a link from one of our mails" in page.words
-        (field,) = [given for tag, given in page.tags if given.get("id") == "link"]
-        assert field["aria-invalid"] == "true"
-        assert field["aria-describedby"] == "link-wrong link-hint"
-        assert any(given.get("role") == "alert" for _, given in page.tags)
+async def test_what_is_no_link_is_said_at_the_field(house: House) -> None:
+    for pasted in ("", "hello", "https://evil.example/", "0" * 31, "0" * 33, "é" * 32, "<b>" * 20):
+        async with Visitor(house) as visitor:
+            page = await visitor.sends((await visitor.opens("/console/join")).form("look"), link=pasted)
+            assert page.status == 400
+            assert "This is not a link from one of our mails" in page.words
+            (field,) = [given for tag, given in page.tags if given.get("id") == "link"]
+            assert field["aria-invalid"] == "true"
+            assert field["aria-describedby"] == "link-wrong link-hint"
+            assert any(given.get("role") == "alert" for _, given in page.tags)
 
 
 @pytest.mark.parametrize(
@@ -450,19 +447,19 @@ async def test_a_disabled_account_is_told_so_to_who_holds_the_link(house: House)
 # -- another language --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", LINKS)
-async def test_the_language_can_be_changed_while_looking_and_nothing_is_lost(house: House, kind: str) -> None:
-    link = await LINKS[kind](house)
-    async with Visitor(house) as visitor:
-        page = await visitor.follows(link)
-        (switch,) = [
-            form for form in page.forms if "lang=es" in form.action and form.fields["step"] == "look"
-        ]
-        spanish = await visitor.sends(switch)
-        assert (spanish.status, spanish.language) == (200, "es")
-        fields = {name: SECRET for name in spanish.form("do").names & {"password", "new_password"}}
-        finished = await visitor.sends(spanish.form("do"), **fields)
-        assert (finished.status, finished.language) == (200, "es")
+async def test_the_language_can_be_changed_while_looking_and_nothing_is_lost(house: House) -> None:
+    for make in LINKS.values():
+        link = await make(house)
+        async with Visitor(house) as visitor:
+            page = await visitor.follows(link)
+            (switch,) = [
+                form for form in page.forms if "lang=es" in form.action and form.fields["step"] == "look"
+            ]
+            spanish = await visitor.sends(switch)
+            assert (spanish.status, spanish.language) == (200, "es")
+            fields = dict.fromkeys(spanish.form("do").names & {"password", "new_password"}, SECRET)
+            finished = await visitor.sends(spanish.form("do"), **fields)
+            assert (finished.status, finished.language) == (200, "es")
 
 
 def test_pages_and_mails_call_a_role_the_same() -> None:

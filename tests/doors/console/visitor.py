@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import httpx
@@ -78,12 +78,12 @@ class Read(HTMLParser):
             self._words.append(data)
 
     def form(self, step: str) -> Form:
-        """Return the form of the page itself (not of its frame) that takes a step."""
-        (found,) = [
-            form
-            for form in self.forms
-            if form.fields.get("step", "") == step and (len(form.names) > 3 or step not in ("look",))
-        ] or [form for form in self.forms if form.fields.get("step", "") == step][-1:]
+        """Return the last form of the page that takes a step: those of the frame stand before it."""
+        return [form for form in self.forms if form.fields.get("step") == step][-1]
+
+    def form_with(self, name: str) -> Form:
+        """Return the one form that has a field of this name."""
+        (found,) = [form for form in self.forms if name in form.names]
         return found
 
 
@@ -98,7 +98,7 @@ class Visitor:
             headers={name.replace("_", "-"): value for name, value in headers.items()},
         )
 
-    async def __aenter__(self) -> Visitor:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -122,6 +122,6 @@ class Visitor:
 
     async def follows(self, link: str, *, lang: str = "en") -> Read:
         """Follow a link of a mail without script: open its page, paste the link, and look."""
-        path = re.sub(r"^https?://[^/]+", "", link).partition("#")[0]
+        path = re.sub(r"^https?://[^/]+", "", link).partition("#")[0].partition("?")[0]
         page = await self.opens(f"{path}?lang={lang}")
         return await self.sends(page.form("look"), link=link)

@@ -72,6 +72,16 @@ async def test_an_address_that_is_anothers_is_answered_the_same_and_its_holder_t
     assert done(await eve.get("/v1/accounts/own"))["email"] == EVE
 
 
+async def test_whether_an_address_is_known_shows_in_none_of_ones_own_links(house: House) -> None:
+    eve = await living(house)
+    for target in ("ada@northside.example", "nobody@mail.example"):
+        done(await eve.post("/v1/accounts/own/email", {"email": NEW, "password": SECRET}), 202)
+        mine = (await mail_to(house, NEW)).token
+        done(await eve.post("/v1/accounts/own/email", {"email": target, "password": SECRET}), 202)
+        await house.mails()
+        problem(await eve.post("/v1/accounts/email", {"token": mine}), 404, "dead-link")
+
+
 async def test_an_address_registered_meanwhile_is_not_taken(house: House) -> None:
     eve = await living(house)
     done(await eve.post("/v1/accounts/own/email", {"email": NEW, "password": SECRET}), 202)

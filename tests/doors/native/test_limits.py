@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cast import PASSWORD, House, MovableClock
-from doors.native.living import EVE, OTHER_SECRET, SECRET, done, registers
+from doors.conftest import Opening
+from doors.native.living import EVE, OTHER_SECRET, SECRET, done, living, mail_to, registers, signs_in
 from doors.native.problems import problem
 
 ADA = "ada@northside.example"
@@ -125,6 +126,78 @@ async def test_a_mailbox_gets_five_mails_an_hour_in_silence_and_the_last_link_st
     house.clock.advance(minutes=12)
     done(await house.stranger.post("/v1/accounts/password-reset", {"email": EVE}), 202)
     assert len(await house.mails(to=EVE)) == 1
+
+
+async def test_who_registers_an_address_over_and_over_does_not_keep_its_holder_from_confirming(
+    house: House,
+) -> None:
+    """The five mails of an hour are used up: then nothing is replaced either, and the last link in the mailbox is good."""
+    await registers(house, EVE, SECRET)
+    mails = await house.mails(to=EVE)
+    for number in range(10):
+        await registers(house, EVE, f"{OTHER_SECRET} {number}")
+        mails += await house.mails(to=EVE)
+    assert len(mails) == 5
+    body = {"token": mails[-1].token, "password": SECRET}
+    done(await house.stranger.post("/v1/accounts/claim", body))
+    done(await house.stranger.post("/v1/sessions", {"email": EVE, "password": SECRET}))
+
+
+async def test_an_unconfirmed_account_has_no_mails_sent_to_anybody(house: House) -> None:
+    await registers(house)
+    await house.mails()
+    eve = await signs_in(house)
+    for old, new in ((SECRET, OTHER_SECRET), (OTHER_SECRET, SECRET)):
+        done(await eve.post("/v1/accounts/own/password", {"currentPassword": old, "password": new}))
+    body = {"email": "stranger@mail.example", "password": SECRET}
+    problem(await eve.post("/v1/accounts/own/email", body), 403, "not-confirmed")
+    assert await house.mails() == []
+
+
+async def test_notices_are_limited_and_leave_the_links_their_own_bucket(house: House) -> None:
+    eve = await living(house)
+    for number in range(12):
+        old, new = (SECRET, OTHER_SECRET) if number % 2 == 0 else (OTHER_SECRET, SECRET)
+        done(await eve.post("/v1/accounts/own/password", {"currentPassword": old, "password": new}))
+    assert len(await house.mails(to=EVE)) == 5
+    done(await house.stranger.post("/v1/accounts/password-reset", {"email": EVE}), 202)
+    assert len(await house.mails(to=EVE)) == 1
+
+
+async def test_strangers_requests_do_not_use_up_what_organizations_send(house: House) -> None:
+    for _ in range(8):
+        done(await house.stranger.post("/v1/accounts/password-reset", {"email": EVE}), 202)
+    await house.mails()
+    made = done(await house.ada.post("/v1/offers", {"email": EVE, "role": "physician"}), 201)
+    token = (await mail_to(house)).token
+    for _ in range(4):
+        done(await house.ada.post(f"/v1/offers/{made['id']}/resend"))
+        token = (await mail_to(house)).token
+    # One more has no mail to go with it: it is refused, and the link that was sent stays good.
+    problem(await house.ada.post(f"/v1/offers/{made['id']}/resend"), 429, "too-many-attempts")
+    done(await house.stranger.post("/v1/offers/preview", {"token": token}))
+
+
+async def test_an_organization_sends_fifty_offers_an_hour(house: House) -> None:
+    for number in range(50):
+        body = {"email": f"eve{number}@mail.example", "role": "physician"}
+        done(await house.ada.post("/v1/offers", body), 201)
+    body = {"email": "one-more@mail.example", "role": "physician"}
+    problem(await house.ada.post("/v1/offers", body), 429, "too-many-attempts")
+    house.clock.advance(seconds=72)
+    done(await house.ada.post("/v1/offers", body), 201)
+
+
+async def test_a_busy_server_counts_no_failures(open_house: Opening) -> None:
+    async with open_house(PASSWORDS_AT_ONCE="1", PASSWORDS_WAITING="0") as house:
+        answers = await asyncio.gather(*(house.stranger.post("/v1/sessions", RIGHT) for _ in range(30)))
+        assert {one.status_code for one in answers} <= {200, 429}
+        assert any(one.status_code == 429 for one in answers)
+        done(await house.stranger.post("/v1/sessions", RIGHT))
+        (counted,) = await house.rows(
+            "SELECT count(*) AS n FROM throttles WHERE free_at > $1", house.clock.now
+        )
+        assert counted["n"] == 0
 
 
 async def test_neither_addresses_nor_networks_can_be_read_in_what_is_counted(house: House) -> None:

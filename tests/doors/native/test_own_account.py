@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from cast import PASSWORD, House
 from doors.native.living import (
     EVE,
@@ -15,6 +17,8 @@ from doors.native.living import (
     signs_in,
 )
 from doors.native.problems import problem
+from hospitium.engine import events
+from hospitium.engine.accounts import life
 
 
 async def test_one_changes_name_and_language_and_what_is_not_sent_stays(house: House) -> None:
@@ -49,15 +53,92 @@ async def test_one_changes_name_and_language_and_what_is_not_sent_stays(house: H
 
 async def test_the_export_holds_all_that_is_kept_and_nobody_elses(house: House) -> None:
     exported = done(await house.ada.get("/v1/accounts/own/export"))
-    assert exported.keys() == {"account", "memberships", "sessions", "trail"}
+    assert exported.keys() == {"account", "memberships", "sessions", "trail", "next"}
     assert exported["account"]["email"] == "ada@northside.example"
     assert [one["code"] for one in exported["memberships"]] == ["northside"]
     assert [one["current"] for one in exported["sessions"]] == [True]
     assert {one["kind"] for one in exported["trail"]} == {"account.created", "membership.started"}
+    assert exported["next"] is None
     text = (await house.ada.get("/v1/accounts/own/export")).text
     for secret in ("argon2", "password", "rui", str(house.accounts["rui"])):
         assert secret not in text
     assert (await house.trail(house.accounts["ada"]))[-1] == "account.exported"
+
+
+async def _much_happens(house: House, count: int) -> None:
+    """Write so many events into the trail of Ada, several at each instant."""
+    async with house.database.transaction() as tx:
+        await tx.execute(
+            """
+            WITH written AS (
+                INSERT INTO events (id, at, transaction, kind, actor_kind, actor_account_id, subject_kind, data)
+                SELECT gen_random_uuid(), $2::timestamptz - (n / 4) * interval '1 second', pg_current_xact_id()::text::bigint,
+                       'refused', 'account', $1, 'offer', '{}'
+                FROM generate_series(1, $3::int) AS n RETURNING id, at
+            )
+            INSERT INTO event_parties (party_id, at, event_id, party_kind) SELECT $1, at, id, 'account' FROM written""",
+            house.accounts["ada"], house.clock(), count,
+        )  # fmt: skip
+
+
+async def _trail_of_ada(house: House) -> list[str]:
+    rows = await house.rows(
+        "SELECT event_id FROM event_parties WHERE party_id = $1 ORDER BY at DESC, event_id DESC",
+        house.accounts["ada"],
+    )
+    return [str(row["event_id"]) for row in rows]
+
+
+async def test_an_export_has_the_newest_events_and_says_where_the_others_are(house: House) -> None:
+    await _much_happens(house, life.MOST_EXPORTED + 100)
+    kept = await _trail_of_ada(house)
+    exported = done(await house.ada.get("/v1/accounts/own/export"))
+    first = [one["id"] for one in exported["trail"]]
+    assert first == kept[: life.MOST_EXPORTED]
+    assert exported["next"] == first[-1]
+    rest = done(await house.ada.get("/v1/accounts/own/trail", after=exported["next"], limit=200))
+    assert [one["id"] for one in rest["trail"]] == kept[life.MOST_EXPORTED :]
+    assert rest["next"] is None
+
+
+async def test_the_trail_is_read_to_its_end_page_by_page_and_nobody_elses(house: House) -> None:
+    await _much_happens(house, 23)
+    kept = await _trail_of_ada(house)
+    seen, page = [], done(await house.ada.get("/v1/accounts/own/trail", limit=5))
+    while True:
+        assert 1 <= len(page["trail"]) <= 5
+        seen += [one["id"] for one in page["trail"]]
+        if page["next"] is None:
+            break
+        page = done(await house.ada.get("/v1/accounts/own/trail", limit=5, after=page["next"]))
+    assert seen == kept
+    assert len(done(await house.ada.get("/v1/accounts/own/trail"))["trail"]) == len(kept)
+    problem(await house.rui.get("/v1/accounts/own/trail", after=kept[0]), 404, "not-found")
+    problem(await house.ada.get("/v1/accounts/own/trail", limit=201), 400, "invalid")
+    problem(await house.ada.get("/v1/accounts/own/trail", after="nonsense"), 400, "invalid")
+    problem(await house.stranger.get("/v1/accounts/own/trail"), 401, "not-signed-in")
+
+
+async def test_a_page_of_a_trail_is_found_by_the_index_however_long_it_is(house: House) -> None:
+    await _much_happens(house, 2_000)
+    middle = (await house.rows(
+        "SELECT at, event_id FROM event_parties WHERE party_id = $1 ORDER BY at OFFSET 1000 LIMIT 1",
+        house.accounts["ada"],
+    ))[0]  # fmt: skip
+    async with house.database.transaction() as tx:
+        await tx.execute("ANALYZE events, event_parties")
+        for query, more in (
+            (events.NEWEST, {}),
+            (events.OLDER, {"at": middle["at"], "event_id": middle["event_id"]}),
+        ):
+            given = query._arguments({"party_id": house.accounts["ada"], "most": 51, **more})
+            plan = "\n".join(
+                row[0] for row in await tx.fetch("EXPLAIN (ANALYZE, TIMING OFF) " + query.sql, *given)
+            )
+            assert "Seq Scan on event_parties_other" not in plan, plan
+            read = re.search(r"event_parties_other.*actual rows=(\d+)", plan)
+            assert read is not None, plan
+            assert int(read[1]) <= 51, plan
 
 
 async def test_a_deleted_account_leaves_its_id_in_the_trail_and_nothing_else(house: House) -> None:
@@ -74,7 +155,15 @@ async def test_a_deleted_account_leaves_its_id_in_the_trail_and_nothing_else(hou
     assert not (await mail_to(house)).has_link
     (row,) = await house.rows("SELECT * FROM accounts WHERE id = $1", eve_id)
     kept = {name: value for name, value in dict(row).items() if value not in (None, "", False)}
-    assert kept.keys() == {"id", "email_key", "language", "self_registered", "status", "created_at", "ended_at"}
+    assert kept.keys() == {
+        "id",
+        "email_key",
+        "language",
+        "self_registered",
+        "status",
+        "created_at",
+        "ended_at",
+    }
     assert kept["email_key"] == str(eve_id)
     assert (await house.trail(eve_id))[-1] == "account.deleted"
     await house.must_be_sound()
@@ -96,6 +185,31 @@ async def test_the_last_administrator_can_not_delete_himself(house: House) -> No
         )
         == []
     )
+
+
+async def test_where_it_was_invited_only_that_it_was_remains(house: House) -> None:
+    done(await house.ada.post("/v1/offers", {"email": EVE, "role": "physician"}), 201)
+    body = {"token": (await mail_to(house)).token, "password": SECRET}
+    done(await house.stranger.post("/v1/offers/accept", body))
+    eve = await signs_in(house)
+    done(await eve.post("/v1/accounts/own/deletion", {"password": SECRET}))
+    (listed,) = done(await house.ada.get("/v1/offers"))["offers"]
+    assert (listed["email"], listed["status"]) == ("", "accepted")
+
+
+async def test_expired_sessions_are_written_down_and_their_tokens_forgotten(house: House) -> None:
+    from hospitium.dispatch.sweeps import tidy_sessions  # noqa: PLC0415
+
+    await living(house)
+    signed = done(await house.stranger.post("/v1/sessions", {"email": EVE, "password": SECRET}))
+    done(await house.stranger.post("/v1/sessions/renewal", {"refreshToken": signed["refreshToken"]}))
+    house.clock.advance(days=8)
+    await house.sweep(tidy_sessions)
+    ends = await house.rows("SELECT end_reason FROM sessions WHERE account_id = $1", await account_id(house))
+    assert [row["end_reason"] for row in ends] == ["expired"] * 2
+    # The cast's own sessions last for ten years; their refresh tokens don't.
+    assert await house.rows("SELECT 1 FROM refresh_tokens") == []
+    await house.must_be_sound()
 
 
 async def test_sessions_are_listed_and_ended_one_by_one_and_all_but_this(house: House) -> None:

@@ -85,7 +85,9 @@ def answer(decision: Decision, scene: dict[str, Any]) -> str:
 # -- the pure rule, on candidates gathered from the table by hand ------------------------------------------------------
 
 
-def held_since(scene: dict[str, Any], starts_at: datetime) -> datetime | None:
+def held_since(scene: dict[str, Any], *beginnings: datetime | None) -> datetime | None:
+    """Return when the restore was that holds what began then: a grant, or the membership by which it is inherited."""
+    starts_at = min(one or BEGINNING for one in beginnings)
     holding = [
         instant(epoch["begun"], None)
         for epoch in scene.get("epochs", [])
@@ -126,7 +128,10 @@ def gathered(scene: dict[str, Any], question: Question) -> list[Candidate]:
                 subject_is_active=subject is None or TABLE["accounts"][subject] == "active",
                 grantee_is_active=to_kind != "organization" or TABLE["organizations"][to] == "active",
                 resource_is_active=on_kind != "organization" or TABLE["organizations"][on] == "active",
-                held_since=held_since(scene, instant(grant.get("from"), BEGINNING) or BEGINNING),
+                held_since=held_since(
+                    scene,
+                    *(instant(one.get("from"), BEGINNING) for one in (grant, road) if one),
+                ),
             )
             for road in roads
         ]

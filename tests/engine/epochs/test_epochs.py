@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from engine.ground import NOBODYS_HASH, Ground
@@ -77,11 +78,29 @@ async def test_the_first_start_notes_where_the_data_lives(ground: Ground) -> Non
     assert await may_connect(ground) == "yes"
 
 
-async def test_data_that_wakes_up_elsewhere_is_not_at_home_until_its_epoch_begins(ground: Ground) -> None:
+@pytest.mark.parametrize("part", [1, 2, 3], ids=["cluster", "database", "tables"])
+async def test_data_that_wakes_up_elsewhere_is_not_at_home_until_its_epoch_begins(
+    ground: Ground, part: int
+) -> None:
     await ground.does("operator", epochs.settle)
-    await ground.rows("UPDATE epochs SET place = '1/' || split_part(place, '/', 2)")
+    await ground.rows(
+        "UPDATE epochs SET place = array_to_string((string_to_array(place, '/'))[:$1 - 1] || '1'::text || "
+        "(string_to_array(place, '/'))[$1 + 1:], '/')",
+        part,
+    )
     assert await ground.does("operator", epochs.settle) is False
     await restored(ground)
+    assert await ground.does("operator", epochs.settle) is True
+
+
+async def test_the_same_tables_stay_at_home_whatever_is_done_to_their_files(
+    ground: Ground, database_url: str
+) -> None:
+    await ground.does("operator", epochs.settle)
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("VACUUM FULL epochs")
+    await owner.execute("CLUSTER epochs USING epochs_pkey")
+    await owner.close()
     assert await ground.does("operator", epochs.settle) is True
 
 
@@ -124,6 +143,15 @@ async def test_a_grant_that_clocks_put_into_the_future_is_held_too(ground: Groun
     await restored(ground)
     ground.clock.advance(days=2)
     assert (await may_connect(ground)).startswith("held since")
+
+
+async def test_a_membership_that_clocks_put_into_the_future_is_held_too(ground: Ground) -> None:
+    ahead = ground.clock() + timedelta(days=1)
+    await ground.does(
+        "operator", memberships.add, ground.actors["pat"].account_id, ground.northside, Role.ADMIN, now=ahead
+    )
+    done = await restored(ground)
+    assert done.epoch.holds_until == ahead
 
 
 async def test_a_complete_trail_or_the_operators_word_that_nothing_happened_releases_at_once(
@@ -321,6 +349,31 @@ async def test_an_account_that_deleted_itself_is_deleted_again(ground: Ground) -
     (found,) = await ground.rows("SELECT status, email, password_hash FROM accounts WHERE id = $1", pat)
     assert tuple(found) == ("deleted", "", "")
     assert await ground.violations() == []
+
+
+@pytest.mark.parametrize("before", [
+    [EventKind.ACCOUNT_EMAIL_CHANGED],
+    [EventKind.ACCOUNT_DISABLED, EventKind.ACCOUNT_ENABLED],
+])  # fmt: skip
+async def test_an_account_that_deleted_itself_is_deleted_again_whatever_came_before(
+    ground: Ground, before: list[EventKind]
+) -> None:
+    pat = ground.actors["pat"].account_id
+    done = await restored(ground, *(line(kind, pat) for kind in [*before, EventKind.ACCOUNT_DELETED]))
+    assert done.applied.counts() == {before[0]: 1, EventKind.ACCOUNT_DELETED: 1}
+    (found,) = await ground.rows("SELECT status, email, password_hash FROM accounts WHERE id = $1", pat)
+    assert tuple(found) == ("deleted", "", "")
+    assert await ground.violations() == []
+
+
+async def test_an_account_that_is_disabled_in_the_backup_is_deleted_again(ground: Ground) -> None:
+    pat = ground.actors["pat"].account_id
+    await ground.does("operator", accounts.disable, "pat@mail.example")
+    for applied, not_there in (({"account.deleted": 1}, 0), ({}, 1)):
+        done = await restored(ground, line(EventKind.ACCOUNT_DELETED, pat))
+        assert (done.applied.counts(), done.applied.not_there) == (applied, not_there)
+    (found,) = await ground.rows("SELECT status, email, password_hash FROM accounts WHERE id = $1", pat)
+    assert tuple(found) == ("deleted", "", "")
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,28 @@ async def test_it_waits_for_whoever_still_writes_into_the_month(
     assert await faults_of(ground) == []
 
 
+async def test_behind_a_reader_it_gives_up_and_says_so_and_holds_up_no_deed(
+    ground: Ground, database_url: str, clock: MovableClock
+) -> None:
+    await three_months(ground, clock)
+    reader = await asyncpg.connect(database_url)
+    reading = reader.transaction()
+    await reading.start()
+    await reader.execute("SELECT count(*) FROM events")
+    before = await ground.everything()
+
+    async with asyncio.timeout(10):  # far below the 20 seconds that others wait for a lock
+        with pytest.raises(WrongState, match="Somebody reads the trail"):
+            await retire(ground, date(2031, 3, 1))
+    assert await ground.everything() == before
+
+    await reading.rollback()
+    await reader.close()
+    assert [one.month for one in await retire(ground, date(2031, 3, 1))][-2:] == ["2031-01", "2031-02"]
+    await seal_all(ground)
+    assert await faults_of(ground) == []
+
+
 async def test_without_its_event_no_month_is_retired(ground: Ground, clock: MovableClock) -> None:
     await three_months(ground, clock)
     before = await ground.everything()

@@ -286,9 +286,12 @@ async def test_a_trail_sealed_anew_without_the_key_is_found_in_its_first_block(s
     assert found[0].block == 1
 
 
-async def test_a_trail_sealed_anew_with_a_key_of_another_number_is_found(sealed: Sealed) -> None:
-    ground = await forge(sealed, SealKeys({2: bytes(range(1, 33))}))
+async def test_a_trail_sealed_anew_with_a_key_of_another_number_is_found(sealed: Sealed, head: Head) -> None:
+    stranger = SealKeys({2: bytes(range(1, 33))})
+    ground = await forge(sealed, stranger)
     assert set(await faults_of(ground)) == {"block_not_signed"}
+    # Nor does it help who has put his key into the ring, too: the head's block isn't that one.
+    assert await faults_of(ground, head, stranger) == ["head_not_there"]
 
 
 async def test_a_trail_sealed_anew_with_the_key_itself_is_found_by_the_head(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from hospitium.engine.errors import Invalid
 from hospitium.engine.permissions import Permission
 from hospitium.engine.secrets import Password
 from hospitium.storage import backup as backups
-from hospitium.storage.database import Database
+from hospitium.storage.database import Database, DatabaseUnavailable
 from hospitium.storage.keyring import KeyProblem
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def backup(directory: Path, as_json: bool) -> None:
 
     async def work(house: House) -> Backup:
         async with house.database_url() as url, _opened(url) as database:
-            async with database.transaction() as tx:
-                await backups.prepare(tx, datetime.now(UTC))
+            with suppress(DatabaseUnavailable):  # somebody reads the trail; a month too few stops no backup
+                async with database.transaction() as tx:
+                    await backups.prepare(tx, datetime.now(UTC))
             async with database.transaction() as tx:
                 return await backups.take(tx, url, directory, house.programs(), datetime.now(UTC))
 
@@ -92,7 +93,7 @@ def restore() -> None:
 def from_(directory: Path, trail: Path | None, complete: bool, yes: bool, as_json: bool) -> None:
     """Restore one backup into an empty database. `restore DIRECTORY` says the same.
 
-    Every session, link and offer of the backup ends, and its grants are held until `restore confirm`.
+    Every session, link and offer of the backup ends, and its grants and memberships are held until `restore confirm`.
     """
     found = backups.read(directory)
     lines = _read_trail(trail)
@@ -124,21 +125,19 @@ def begin(trail: Path | None, complete: bool, yes: bool, as_json: bool) -> None:
     """Do what follows a restore, on a database that was brought back by other means than `restore`."""
     lines = _read_trail(trail)
     if not yes:
-        click.confirm("End every session, link and offer, and hold every grant?", abort=True)
+        click.confirm("End every session, link and offer, and hold every grant and membership?", abort=True)
     _print_restored(run(_begin(house(), None, lines, complete)), as_json)
 
 
 @restore.command()
 @as_json
 def confirm(as_json: bool) -> None:
-    """Release the grants that a restore holds, once you have looked at what ended since the backup."""
+    """Release the grants and memberships that a restore holds, once you have looked at what ended since the backup."""
     confirmed: list[Epoch] = run(house().operate(Permission.RESTORE, epochs.confirm))
     if as_json:
         print_json(confirmed)
     else:
-        click.echo(
-            "Grants of before count again: " + ", ".join(f"epoch {one.number}" for one in confirmed) + "."
-        )
+        click.echo(f"What was held counts again: {', '.join(f'epoch {one.number}' for one in confirmed)}.")
 
 
 @asynccontextmanager
@@ -210,7 +209,7 @@ def _print_restored(done: Restored, as_json: bool) -> None:
             "as of": done.epoch.taken_at,
             "voided": [f"{count} {name}" for name, count in done.voided.items()],
             "ended again": [f"{kind}: {count}" for kind, count in done.applied.counts().items()],
-            "grants": "held until `hospitium restore confirm`" if done.epoch.holds else "count",
+            "the rest": "held until `hospitium restore confirm`" if done.epoch.holds else "count",
             "because": done.still_held_because,
         }
     )

@@ -6,9 +6,12 @@ Made by a small generator with fixed randomness, so that it is the same everywhe
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hospitium.doors.cli.world import World, world_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ORGANIZATIONS = 300
 PARTNERSHIPS = 240
@@ -58,8 +61,8 @@ def world() -> World:
     )
 
 
-def introduction(address: str) -> str:
-    """Return what the demo prints once it serves."""
+def introduction(address: str, data: Path) -> str:
+    """Return what the demo prints once it serves at an address, with its data in a directory."""
     people = "\n".join(f"    {email:24}{who}" for email, who in SIGN_INS)
     return f"""
 Hospitium serves at {address}
@@ -76,6 +79,14 @@ First calls to try, in another terminal:
     curl -s "{address}/api/organizations/search?q=imaging&limit=3" -H "Authorization: Bearer $TOKEN"
     curl -s {address}/api/connections/established -H "Authorization: Bearer $TOKEN"
     curl -s {address}/api/connections/incoming -H "Authorization: Bearer $TOKEN"
+
+Register somebody, and read the mail that confirms the address; its link opens a page:
+
+    curl -s {address}/v1/accounts -H 'Content-Type: application/json' \\
+        -d '{{"email": "eve@mail.example", "password": "a quiet green harbour"}}'
+    HOSPITIUM_DATA={data} hospitium mailbox show latest
+
+Everything this server can be asked is described at {address}/openapi
 
 Stop with Ctrl-C; this world is then gone.
 """

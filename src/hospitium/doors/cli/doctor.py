@@ -244,13 +244,13 @@ async def _epoch(tx: Transaction) -> Finding:
     ctx = Context(tx, OPERATOR, datetime.now(UTC))
     running = await epochs.current(ctx)
     if running is not None and running.place != await epochs.place(ctx):
-        said = "the data lived in another database: no server starts before `hospitium restore begin`"
+        said = "the data was copied or restored by other means: no server starts before `hospitium restore begin`"
         return Finding(State.WRONG, "restore", said)
     held = await tx.fetchval(
         "SELECT min(begun_at) FROM epochs WHERE holds_until IS NOT NULL AND confirmed_at IS NULL"
     )
     if held is not None:
-        said = f"the grants of before are held since {held:%Y-%m-%d %H:%M} UTC: look, then `hospitium restore confirm`"
+        said = f"the grants and memberships of before are held since {held:%Y-%m-%d %H:%M} UTC: look, then `hospitium restore confirm`"
         return Finding(State.WARNING, "restore", said)
     return Finding(
         State.OK, "restore", "none holds anything; `hospitium verify` checks what must be true of the data"

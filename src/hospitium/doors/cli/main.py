@@ -138,21 +138,23 @@ def verify(as_json: bool) -> None:
 def demo(host: str, port: int, data: Path | None) -> None:
     """Serve a made-up world of 300 organizations on a database of its own, and print what to try."""
 
-    async def show(house: House) -> None:
+    async def show(house: House, kept_in: Path) -> None:
         async with house.database_url():
             await house.migrate()
             click.echo("Loading the demo world …")
             print_loaded(await load_world(house, demo_world.world()), as_json=False)
-            await house.serve(host, port, lambda address: click.echo(demo_world.introduction(address)))
+            await house.serve(
+                host, port, lambda address: click.echo(demo_world.introduction(address, kept_in))
+            )
 
     if data is not None:
-        run(show(house().elsewhere(data)))
+        run(show(house().elsewhere(data), data.absolute()))
         return
     fresh = Path(tempfile.mkdtemp(prefix="hospitium-demo-"))
     # Under root the database's user has to pass through; what is inside stays closed to others.
     fresh.chmod(0o711 if os.geteuid() == 0 else 0o700)
     try:
-        run(show(house().elsewhere(fresh)))
+        run(show(house().elsewhere(fresh), fresh))
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -72,7 +72,11 @@ async def _claim(request: Request[Any, Any, Any], token: LinkToken, given: Field
 
 async def _set_password(request: Request[Any, Any, Any], token: LinkToken, given: Fields) -> Response[bytes]:
     await proofs.with_new_password(
-        request, PASSWORD.permission, token, given.get("new_password", ""), life.set_password
+        request,
+        PASSWORD.permission,
+        token,
+        given.get("new_password", ""),
+        lambda ctx, link, password: life.set_password(ctx, link, password, surroundings(request).post),
     )
     return done(request, "password.done", again=token)
 

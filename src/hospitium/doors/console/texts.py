@@ -58,7 +58,7 @@ TEXTS: Mapping[str, Text] = {
         "{shortest} caracteres o más. Unas cuantas palabras que solo usted juntaría son seguras y fáciles de recordar.",
     ),
     "password.show": Text("Show", "Mostrar"),
-    "email": Text("E-mail address", "Dirección de correo"),
+    "email": Text("E\u2011mail address", "Dirección de correo"),
     "first_name": Text("First name", "Nombre"),
     "last_name": Text("Last name", "Apellidos"),
     "optional": Text("(optional)", "(opcional)"),
@@ -81,7 +81,7 @@ TEXTS: Mapping[str, Text] = {
         "Mucha gente usa esta contraseña, y es de las primeras que prueba quien quiere entrar. Por favor, elija otra.",
     ),
     "wrong.email": Text(
-        "This is not a complete e-mail address, such as name@example.com.",
+        "This is not a complete e\u2011mail address, such as name@example.com.",
         "Esta no es una dirección de correo completa, como nombre@example.com.",
     ),
     "wrong.first_name": Text(
@@ -168,7 +168,7 @@ TEXTS: Mapping[str, Text] = {
     # email
     "email.title": Text("Confirm your new address", "Confirme su nueva dirección"),
     "email.text": Text(
-        "Your account is to have another e-mail address. Your password shows that it is you who wants it.",
+        "Your account is to have another e\u2011mail address. Your password shows that it is you who wants it.",
         "Su cuenta va a tener otra dirección de correo. Su contraseña muestra que es usted quien lo quiere.",
     ),
     "email.before": Text("Address until now", "Dirección hasta ahora"),

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from hospitium.doors import json_body, proofs, signing_in
 from hospitium.doors.answers import answer, send
-from hospitium.doors.native.wire import wire_names
+from hospitium.doors.native.wire import page_of, wire_names
 from hospitium.doors.shapes import Email, Instant, NewPassword, OptionalLine, Token, TypedPassword
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts import life, queries
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from hospitium.doors.signing_in import Attempt
     from hospitium.engine.context import Context
+    from hospitium.engine.events import Event
     from hospitium.engine.sessions.record import Session
 
 
@@ -166,13 +167,30 @@ class PrintedEvent(msgspec.Struct, rename="camel"):
     data: dict[str, Any]
 
 
+class Trail(msgspec.Struct, rename="camel"):
+    """Events, the newest first; `next` is where the list goes on, null at its end."""
+
+    trail: list[PrintedEvent]
+    next: UUID | None
+
+    @classmethod
+    def of(cls, found: list[Event], most: int) -> Trail:
+        """Print at most so many of what was found, which is one more if there are more."""
+        page = [
+            PrintedEvent(*(getattr(event, name) for name in PrintedEvent.__struct_fields__))
+            for event in found[:most]
+        ]
+        return cls(page, page[-1].id if len(found) > most else None)
+
+
 class Export(msgspec.Struct, rename="camel"):
-    """All that is kept of an account."""
+    """All that is kept of an account. Of its trail the newest events; with `next` as `after`, its own address has the rest."""
 
     account: PrintedAccount
     memberships: list[OwnMembership]
     sessions: list[PrintedSession]
     trail: list[PrintedEvent]
+    next: UUID | None
 
 
 ACCEPTED = Accepted("accepted")
@@ -185,8 +203,7 @@ async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
     form = AccountForm(
         email=given.email, first_name=given.first_name, last_name=given.last_name, language=given.language
     )
-    await signing_in.count(request, Permission.REGISTER_ACCOUNT)
-    password = await proofs.hashed(request, given.password)
+    password, _ = await proofs.hashed(request, Permission.REGISTER_ACCOUNT, given.password)
     house = surroundings(request)
     with wire_names():
         await house.work.perform(
@@ -223,8 +240,13 @@ async def claim(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def set_password(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Set a new password with the link that was sent; every session ends."""
     given = await _read(request, NewPasswordBody)
+    post = surroundings(request).post
     await proofs.with_new_password(
-        request, Permission.RECOVER_ACCOUNT, LinkToken(given.token), given.password, life.set_password
+        request,
+        Permission.RECOVER_ACCOUNT,
+        LinkToken(given.token),
+        given.password,
+        lambda ctx, token, password: life.set_password(ctx, token, password, post),
     )
     return send(answer(200, DONE))
 
@@ -272,7 +294,7 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[bytes]:
         request,
         Permission.UPDATE_ACCOUNT,
         attempt,
-        lambda ctx: life.change_password(ctx, attempt.verdict, password),
+        lambda ctx: life.change_password(ctx, attempt.verdict, password, surroundings(request).post),
     )
     return send(answer(200, DONE))
 
@@ -280,6 +302,9 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def ask_email_change(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Ask for another address: a link is sent there, the present one is told, and nothing changes before it is followed."""
     given = await _read(request, EmailBody)
+    await signing_in.count(
+        request, Permission.UPDATE_ACCOUNT
+    )  # for good: each asks for mails to two mailboxes
     attempt = await _compare_own(request, Permission.UPDATE_ACCOUNT, given.password)
     post = surroundings(request).post
     await _with_own_password(
@@ -296,18 +321,27 @@ async def export_own(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     async def deed(ctx: Context) -> Export:
         kept = await life.export_own(ctx)
+        newest = Trail.of(kept.trail, life.MOST_EXPORTED)
         return Export(
             PrintedAccount.of(kept.account),
             [OwnMembership(one.organization_id, one.code, one.role) for one in kept.belongings],
             [printed_session(one, ctx) for one in kept.sessions],
-            [
-                PrintedEvent(*(getattr(event, name) for name in PrintedEvent.__struct_fields__))
-                for event in kept.trail
-            ],
+            newest.trail,
+            newest.next,
         )
 
     exported = await surroundings(request).work.perform(request, Permission.SEE_ACCOUNT, deed)
     return send(answer(200, exported), headers={"Content-Disposition": 'attachment; filename="account.json"'})
+
+
+async def list_trail(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """List what happened to one's own account, the newest first."""
+
+    async def deed(ctx: Context) -> Trail:
+        after, limit = page_of(request)
+        return Trail.of(await queries.own_trail(ctx, after, limit + 1), limit)
+
+    return send(answer(200, await surroundings(request).work.perform(request, Permission.SEE_ACCOUNT, deed)))
 
 
 async def delete_own(request: Request[Any, Any, Any]) -> Response[bytes]:

@@ -21,6 +21,7 @@ from hospitium.doors.native.accounts import (
     PasswordBody,
     PrintedAccount,
     ProofBody,
+    Trail,
 )
 from hospitium.doors.native.api import HTML
 from hospitium.doors.native.errors import WORDING, answer_exception
@@ -89,8 +90,9 @@ ROUTES = (
     Route("GET", "/v1/accounts/own", May.SEE_ACCOUNT, accounts.read_own, gives={200: PrintedAccount}),
     Route("PATCH", "/v1/accounts/own", May.UPDATE_ACCOUNT, accounts.update_own, takes=AccountChanges, gives={200: PrintedAccount}),
     Route("POST", "/v1/accounts/own/password", May.UPDATE_ACCOUNT, accounts.change_password, takes=ChangedPasswordBody, gives={200: Done}, refuses=(WrongCredentials, AccountDisabled, *ASKED)),
-    Route("POST", "/v1/accounts/own/email", May.UPDATE_ACCOUNT, accounts.ask_email_change, takes=EmailBody, gives={202: Accepted}, refuses=(WrongCredentials, *ASKED)),
+    Route("POST", "/v1/accounts/own/email", May.UPDATE_ACCOUNT, accounts.ask_email_change, takes=EmailBody, gives={202: Accepted}, refuses=(WrongCredentials, NotConfirmed, *ASKED)),
     Route("GET", "/v1/accounts/own/export", May.SEE_ACCOUNT, accounts.export_own, gives={200: Export}),
+    Route("GET", "/v1/accounts/own/trail", May.SEE_ACCOUNT, accounts.list_trail, query=Page, gives={200: Trail}, refuses=(NotFound,)),
     Route("POST", "/v1/accounts/own/deletion", May.DELETE_ACCOUNT, accounts.delete_own, takes=PasswordBody, gives={200: Done}, refuses=(WrongCredentials, AccountDisabled, LastAdministrator, *ASKED)),
     Route("POST", "/v1/sessions", May.SIGN_IN, sessions.sign_in, takes=SignInBody, gives={200: SignedIn},
           refuses=(WrongCredentials, AccountDisabled, NotConfirmed, Forbidden, OrganizationInactive, *ASKED)),
@@ -103,10 +105,10 @@ ROUTES = (
     Route("PATCH", "/v1/members/{account_id:str}", May.CHANGE_MEMBERS, members.change_role, takes=RoleBody, gives={200: PrintedMembership}, refuses=(WrongState, LastAdministrator)),
     Route("DELETE", "/v1/members/{account_id:str}", May.CHANGE_MEMBERS, members.remove, gives={200: Done}, refuses=(LastAdministrator,)),
     Route("DELETE", "/v1/memberships/{organization_id:str}", May.LEAVE_ORGANIZATION, members.leave, gives={200: Done}, refuses=(LastAdministrator,)),
-    Route("POST", "/v1/offers", May.OFFER_MEMBERSHIP, offers.make, takes=OfferBody, gives={201: PrintedOffer}, refuses=(WrongState, OfferLimitReached), creates=True),
+    Route("POST", "/v1/offers", May.OFFER_MEMBERSHIP, offers.make, takes=OfferBody, gives={201: PrintedOffer}, refuses=(WrongState, OfferLimitReached, TooManyAttempts), creates=True),
     Route("GET", "/v1/offers", May.SEE_MEMBERS, offers.list_offers, query=Page, gives={200: Offers}),
     Route("DELETE", "/v1/offers/{offer_id:str}", May.OFFER_MEMBERSHIP, offers.withdraw, gives={200: Done}, refuses=(WrongState,)),
-    Route("POST", "/v1/offers/{offer_id:str}/resend", May.OFFER_MEMBERSHIP, offers.resend, gives={200: PrintedOffer}, refuses=(WrongState,)),
+    Route("POST", "/v1/offers/{offer_id:str}/resend", May.OFFER_MEMBERSHIP, offers.resend, gives={200: PrintedOffer}, refuses=(WrongState, TooManyAttempts)),
     Route("POST", "/v1/offers/preview", May.ACCEPT_OFFER, offers.look, takes=LookBody, gives={200: Preview}, refuses=(DeadLink, TooManyAttempts)),
     Route("POST", "/v1/offers/accept", May.ACCEPT_OFFER, offers.accept, takes=JoiningBody, gives={200: Joined}, refuses=(*PROVED, SessionEnded, Forbidden, WrongState)),
     Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization,

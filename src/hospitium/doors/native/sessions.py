@@ -152,7 +152,7 @@ def _printed(request: Request[Any, Any, Any], tokens: signing_in.Tokens) -> Resp
                 int(ACCESS_LIFE.total_seconds()),
                 tokens.refresh_token.reveal(),
                 PrintedAccount.of(account),
-                session.organization_id,
+                None if belonging is None else belonging.organization_id,
                 role,
             ),
         )

@@ -87,8 +87,12 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
     # Whatever the time asked about: until somebody has looked, what the backup says of then isn't believed either.
     held_since = (
         select(func.min(epochs.c.begun_at))
-        .where(epochs.c.confirmed_at.is_(None), epochs.c.holds_until >= grants.c.starts_at)
-        .correlate(grants)
+        .where(
+            epochs.c.confirmed_at.is_(None),
+            # The grant is held, or the membership by which it is inherited; `least` passes over the NULL of none.
+            epochs.c.holds_until >= func.least(grants.c.starts_at, standing.c.starts_at),
+        )
+        .correlate(grants, standing)
         .scalar_subquery()
     )
     about_id = case(

@@ -36,7 +36,7 @@ class Candidate(msgspec.Struct, frozen=True):
     subject_is_active: bool
     grantee_is_active: bool
     resource_is_active: bool
-    # When the restore was that holds the grant until the operator confirms (docs/decisions/0014); None if none does.
+    # When the restore was that holds the grant or the membership until the operator confirms (docs/decisions/0014); None if none does.
     held_since: datetime | None = None
 
 

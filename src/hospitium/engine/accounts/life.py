@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
-from sqlalchemy import bindparam, func, literal_column, update
+from sqlalchemy import Boolean, and_, bindparam, func, literal_column, or_, update
 from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 
 from hospitium.engine import events
@@ -22,7 +22,9 @@ from hospitium.engine.errors import (
     AccountDisabled,
     DeadLink,
     Invalid,
+    NotConfirmed,
     NotSignedIn,
+    Unavailable,
     WrongCredentials,
 )
 from hospitium.engine.events import EventKind
@@ -30,6 +32,7 @@ from hospitium.engine.grants import actions as grants
 from hospitium.engine.links import actions as links, queries as link_queries
 from hospitium.engine.links.record import Link, LinkPurpose
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
+from hospitium.engine.offers.erasing import forget_address
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.sessions import actions as sessions, queries as session_queries
 from hospitium.engine.text import optional_line
@@ -60,14 +63,25 @@ class Preview(NamedTuple):
 
 
 class Post(NamedTuple):
-    """What it takes to have a link sent: the key its token is derived from, and how many mails a mailbox gets."""
+    """What it takes to have a link sent: the key its token is derived from, and how many mails a mailbox gets.
+
+    Each sort of mail has a bucket of its own, so that none can be used up to keep another from coming.
+    """
 
     key: DerivationKey
     limit: Limit
 
-    def to_mailbox(self, email_key: str) -> Try:
-        """Return what counts the mails to a mailbox."""
+    def request(self, email_key: str) -> Try:
+        """Return what counts the links that anybody may have sent to a mailbox."""
         return a_try(self.key.key, self.limit, "mailbox", email_key)
+
+    def notice(self, email_key: str) -> Try:
+        """Return what counts the notices a mailbox gets of what happens to its account."""
+        return a_try(self.key.key, self.limit, "notices", email_key)
+
+    def offer(self, email_key: str) -> Try:
+        """Return what counts the offers that organizations send to a mailbox."""
+        return a_try(self.key.key, self.limit, "offers", email_key)
 
 
 _names = [column.key for column in accounts.c]
@@ -90,11 +104,19 @@ _VERIFY = Query(
 _SET_PASSWORD = Query(
     update(accounts)
     .where(accounts.c.id == bindparam("account_id"), _is_active)
+    .values(password_hash=bindparam("new_hash"))
+    .returning(*ACCOUNT_COLUMNS),
+    struct(Account),
+)
+# A squatter's name goes with him, too.
+_TAKE_OVER = Query(
+    update(accounts)
+    .where(accounts.c.id == bindparam("account_id"), _is_active)
     .values(
         password_hash=bindparam("new_hash"),
-        verified_at=func.coalesce(
-            accounts.c.verified_at, bindparam("proved_at", type_=TIMESTAMP(timezone=True))
-        ),
+        verified_at=bindparam("now"),
+        first_name=bindparam("new_first_name"),
+        last_name=bindparam("new_last_name"),
     )
     .returning(*ACCOUNT_COLUMNS),
     struct(Account),
@@ -119,7 +141,16 @@ _UPDATE = Query(
 )
 _ERASE = Query(
     update(accounts)
-    .where(accounts.c.id == bindparam("account_id"), _is_active)
+    .where(
+        accounts.c.id == bindparam("account_id"),
+        or_(
+            _is_active,
+            and_(
+                bindparam("even_disabled", type_=Boolean),
+                accounts.c.status == AccountStatus.DISABLED.value,
+            ),
+        ),
+    )
     .values(
         email="",
         email_key=func.cast(accounts.c.id, accounts.c.email_key.type),
@@ -174,25 +205,19 @@ async def register(ctx: Context, form: AccountForm, password: HashedPassword, po
     """
     require(ctx.actor, Permission.REGISTER_ACCOUNT)
     account, is_new = await _insert(ctx, form, password, verified=False)
-    if not is_new and _is_replaceable(account):
+    # A mailbox gets so many an hour and no more. Without a mail nothing is replaced either: the link sent last stays good.
+    sends = await throttles.allows(ctx, post.request(account.email_key))
+    if not is_new and _is_replaceable(account) and sends:
         await _replace(ctx, account)
         account, is_new = await _insert(ctx, form, password, verified=False)
+    purpose, template = LinkPurpose.CONFIRM, Template.CONFIRM
     if is_new:
         await _tell(ctx, EventKind.ACCOUNT_REGISTERED, account)
-        await _send_link(
-            ctx, post, LinkPurpose.CONFIRM, Template.CONFIRM, account, account.email, account.email_key
-        )
     else:
-        await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=Template.REGISTERED_ALREADY)
-        await _send_link(
-            ctx,
-            post,
-            LinkPurpose.PASSWORD,
-            Template.REGISTERED_ALREADY,
-            account,
-            account.email,
-            account.email_key,
-        )
+        purpose, template = LinkPurpose.PASSWORD, Template.REGISTERED_ALREADY
+        await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=template)
+    if sends:
+        await _send_link(ctx, post, purpose, template, account, account.email, account.email_key)
 
 
 async def ask_confirmation(ctx: Context, email: str, language: Language, post: Post) -> None:
@@ -240,7 +265,7 @@ async def claim(ctx: Context, token: LinkToken, password: HashedPassword) -> Acc
     return await _take_over(ctx, account, password)
 
 
-async def set_password(ctx: Context, token: LinkToken, password: HashedPassword) -> Account:
+async def set_password(ctx: Context, token: LinkToken, password: HashedPassword, post: Post) -> Account:
     """Set a new password with a link; every session ends. An account that was never confirmed is claimed by it.
 
     Raises DeadLink, AccountDisabled.
@@ -250,18 +275,20 @@ async def set_password(ctx: Context, token: LinkToken, password: HashedPassword)
     await _use(ctx, link)
     if not account.is_confirmed:
         return await _take_over(ctx, account, password)
-    return await _change_password(ctx, account, password, but=None)
+    return await _change_password(ctx, account, password, post, but=None)
 
 
 # -- while it is used --------------------------------------------------------------------------------------------------
 
 
-async def change_password(ctx: Context, verdict: PasswordVerdict, password: HashedPassword) -> Account:
+async def change_password(
+    ctx: Context, verdict: PasswordVerdict, password: HashedPassword, post: Post
+) -> Account:
     """Change the actor's own password, with the old one; every other session ends. Raises WrongCredentials."""
     require(ctx.actor, Permission.UPDATE_ACCOUNT)
     account, kept = await _own(ctx)
     _must_know_password(account, kept, verdict)
-    return await _change_password(ctx, account, password, but=ctx.actor.session_id)
+    return await _change_password(ctx, account, password, post, but=ctx.actor.session_id)
 
 
 async def update_own(ctx: Context, changes: dict[str, Any]) -> Account:
@@ -292,23 +319,36 @@ async def update_own(ctx: Context, changes: dict[str, Any]) -> Account:
 async def ask_email_change(ctx: Context, verdict: PasswordVerdict, email: str, post: Post) -> None:
     """Have a link sent to a new address, and the old one told; nothing changes before the link is followed.
 
-    Raises WrongCredentials, Invalid.
+    Raises WrongCredentials, NotConfirmed, Invalid.
     """
     require(ctx.actor, Permission.UPDATE_ACCOUNT)
     account, kept = await _own(ctx)
     _must_know_password(account, kept, verdict)
+    if not account.is_confirmed:
+        raise NotConfirmed  # who can't read one mailbox has no mails sent to others
     email_key = canonical_email("email", email)
     if email_key == account.email_key:
         raise Invalid("email", "is the address of this account already")
+    # Before anything is looked up, so that whether it is known shows in nothing that can be tried.
+    await links.end(ctx, account.id, [LinkPurpose.EMAIL], "replaced")
     other = await queries.find(ctx, email_key)
     await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=Template.NEW_EMAIL)
-    if other is None:
-        await _send_link(ctx, post, LinkPurpose.EMAIL, Template.NEW_EMAIL, account, email.strip(), email_key)
-    else:
-        await _send_link(
-            ctx, post, LinkPurpose.PASSWORD, Template.REGISTERED_ALREADY, other, other.email, other.email_key
-        )
-    await deliveries.queue(ctx, Template.EMAIL_CHANGE_ASKED, account_id=account.id)
+    if await throttles.allows(ctx, post.request(email_key)):
+        if other is None:
+            await _send_link(
+                ctx, post, LinkPurpose.EMAIL, Template.NEW_EMAIL, account, email.strip(), email_key
+            )
+        else:
+            await _send_link(
+                ctx,
+                post,
+                LinkPurpose.PASSWORD,
+                Template.REGISTERED_ALREADY,
+                other,
+                other.email,
+                other.email_key,
+            )
+    await _notify(ctx, post, Template.EMAIL_CHANGE_ASKED, account)
 
 
 async def prove_email(ctx: Context, token: LinkToken, verdict: PasswordVerdict | None, post: Post) -> Account:
@@ -334,7 +374,7 @@ async def prove_email(ctx: Context, token: LinkToken, verdict: PasswordVerdict |
         raise AccountDisabled
     await links.end(ctx, account.id)
     await _tell(ctx, EventKind.ACCOUNT_EMAIL_CHANGED, changed)
-    await _notify_address(ctx, post.key, Template.EMAIL_CHANGED, account)
+    await _notify_address(ctx, post, Template.EMAIL_CHANGED, account)
     return changed
 
 
@@ -344,7 +384,11 @@ class Kept(NamedTuple):
     account: Account
     belongings: list[Belonging]
     sessions: list[Session]
-    trail: list[events.Event]
+    trail: list[events.Event]  # the newest, and no more than one beyond MOST_EXPORTED
+
+
+MOST_EXPORTED = 1_000
+"""So many events come with an export; `queries.own_trail` has the others, page by page."""
 
 
 async def export_own(ctx: Context) -> Kept:
@@ -355,7 +399,7 @@ async def export_own(ctx: Context) -> Kept:
         account,
         await membership_queries.of_account(ctx, account.id),
         await session_queries.open_of_account(ctx, account.id),
-        await events.TRAIL.all(ctx.tx, party_id=account.id),
+        await queries.own_trail(ctx, None, MOST_EXPORTED + 1),
     )
     await _tell(ctx, EventKind.ACCOUNT_EXPORTED, account)
     return kept
@@ -371,7 +415,10 @@ async def delete_own(ctx: Context, verdict: PasswordVerdict, post: Post) -> None
         await memberships.end_all_of(ctx, ctx.actor.account_id)
     account, kept = await _own(ctx)
     _must_know_password(account, kept, verdict)
-    await _notify_address(ctx, post.key, Template.ACCOUNT_DELETED, account)
+    # Somebody made it a member since they were looked for; a second try ends that membership, too.
+    if await membership_queries.of_account(ctx, account.id):
+        raise Unavailable(1)
+    await _notify_address(ctx, post, Template.ACCOUNT_DELETED, account)
     await erase(ctx, account, "account_deleted", EventKind.ACCOUNT_DELETED)
 
 
@@ -395,7 +442,7 @@ async def join_by_mailbox(
             raise WrongCredentials
         return account
     if not knows:
-        return await _take_over(ctx, account, password)
+        return await _take_over(ctx, account, password, form)
     confirmed = await _VERIFY.first(ctx.tx, account_id=account.id, now=ctx.now)
     if confirmed is None:
         raise AccountDisabled
@@ -446,14 +493,18 @@ async def _ask(
     account = await queries.find(ctx, email_key)
     if account is not None and account.is_confirmed and purpose is LinkPurpose.CONFIRM:
         purpose, template = LinkPurpose.PASSWORD, Template.REGISTERED_ALREADY
+    # A mailbox gets so many an hour and no more; the link sent last stays good, so its holder loses nothing.
+    sends = await throttles.allows(ctx, post.request(email_key))
     if account is None:
         await events.record(
             ctx, EventKind.ACCOUNT_LINK_SENT, subject=("account", None), template=Template.NO_ACCOUNT
         )
-        await _send_to_nobody(ctx, post, email.strip(), email_key, language)
+        if sends:
+            await _send_to_nobody(ctx, post.key, Template.NO_ACCOUNT, email.strip(), email_key, language)
         return
     await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=template)
-    await _send_link(ctx, post, purpose, template, account, account.email, account.email_key)
+    if sends:
+        await _send_link(ctx, post, purpose, template, account, account.email, account.email_key)
 
 
 async def _send_link(
@@ -465,48 +516,40 @@ async def _send_link(
     email: str,
     email_key: str,
 ) -> None:
-    # A mailbox gets so many an hour and no more; the link sent last stays good, so its holder loses nothing.
-    if await throttles.allows(ctx, post.to_mailbox(email_key)):
-        link_id = await links.issue(
-            ctx,
-            purpose,
-            post.key,
-            account_id=account.id,
-            email=email,
-            email_key=email_key,
-            language=account.language,
-        )
-        await deliveries.queue(ctx, template, link_id=link_id)
-
-
-async def _send_to_nobody(ctx: Context, post: Post, email: str, email_key: str, language: Language) -> None:
-    if await throttles.allows(ctx, post.to_mailbox(email_key)):
-        # As where there is an account: as much is looked for, and as much is written.
-        await links.end(ctx, ctx.new_id(), [LinkPurpose.NONE], "replaced")
-        link_id = await links.issue(
-            ctx,
-            LinkPurpose.NONE,
-            post.key,
-            account_id=None,
-            email=email,
-            email_key=email_key,
-            language=language,
-        )
-        await deliveries.queue(ctx, Template.NO_ACCOUNT, link_id=link_id)
-
-
-async def _notify_address(ctx: Context, key: DerivationKey, template: Template, account: Account) -> None:
-    """Tell the mailbox an account has at this moment, though it is not to have it any longer."""
     link_id = await links.issue(
         ctx,
-        LinkPurpose.NONE,
-        key,
-        account_id=None,
-        email=account.email,
-        email_key=account.email_key,
+        purpose,
+        post.key,
+        account_id=account.id,
+        email=email,
+        email_key=email_key,
         language=account.language,
     )
     await deliveries.queue(ctx, template, link_id=link_id)
+
+
+async def _send_to_nobody(
+    ctx: Context, key: DerivationKey, template: Template, email: str, email_key: str, language: Language
+) -> None:
+    """Write to an address without an account, or without one any longer."""
+    # As where there is an account: as much is looked for, and as much is written.
+    await links.end(ctx, ctx.new_id(), [LinkPurpose.NONE], "replaced")
+    link_id = await links.issue(
+        ctx, LinkPurpose.NONE, key, account_id=None, email=email, email_key=email_key, language=language
+    )
+    await deliveries.queue(ctx, template, link_id=link_id)
+
+
+async def _notify(ctx: Context, post: Post, template: Template, account: Account) -> None:
+    """Tell an account's holder what happened to it; nobody, while its mailbox isn't proved to be his."""
+    if account.is_confirmed and await throttles.allows(ctx, post.notice(account.email_key)):
+        await deliveries.queue(ctx, template, account_id=account.id)
+
+
+async def _notify_address(ctx: Context, post: Post, template: Template, account: Account) -> None:
+    """Tell the mailbox an account has at this moment, though it is not to have it any longer."""
+    if account.is_confirmed and await throttles.allows(ctx, post.notice(account.email_key)):
+        await _send_to_nobody(ctx, post.key, template, account.email, account.email_key, account.language)
 
 
 async def _opened(
@@ -570,13 +613,21 @@ async def _own(ctx: Context) -> tuple[Account, HashedPassword]:
     return await queries.lock(ctx, ctx.actor.account_id)
 
 
-async def _take_over(ctx: Context, account: Account, password: HashedPassword) -> Account:
+async def _take_over(
+    ctx: Context, account: Account, password: HashedPassword, form: AccountForm | None = None
+) -> Account:
     """Give an unconfirmed account to who has proved its mailbox: nothing of what was done with it before remains in force."""
-    taken = await _SET_PASSWORD.first(
-        ctx.tx, account_id=account.id, new_hash=password.reveal(), proved_at=ctx.now
+    taken = await _TAKE_OVER.first(
+        ctx.tx,
+        account_id=account.id,
+        new_hash=password.reveal(),
+        now=ctx.now,
+        new_first_name=optional_line("first_name", form.first_name) if form else None,
+        new_last_name=optional_line("last_name", form.last_name) if form else None,
     )
     if taken is None:
         raise AccountDisabled
+    await throttles.forget_networks(ctx, account.id)
     await sessions.end_all_of(ctx, account.id, "mailbox_claimed")
     await links.end(ctx, account.id)
     ended = await grants.end_all_of(ctx, account.id)
@@ -585,26 +636,29 @@ async def _take_over(ctx: Context, account: Account, password: HashedPassword) -
 
 
 async def _change_password(
-    ctx: Context, account: Account, password: HashedPassword, *, but: UUID | None
+    ctx: Context, account: Account, password: HashedPassword, post: Post, *, but: UUID | None
 ) -> Account:
-    changed = await _SET_PASSWORD.first(
-        ctx.tx, account_id=account.id, new_hash=password.reveal(), proved_at=None
-    )
+    changed = await _SET_PASSWORD.first(ctx.tx, account_id=account.id, new_hash=password.reveal())
     if changed is None:
         raise AccountDisabled
     await sessions.end_all_of(ctx, account.id, "password_changed", but=but)
     await links.end(ctx, account.id)
     await _tell(ctx, EventKind.ACCOUNT_PASSWORD_CHANGED, changed)
-    await deliveries.queue(ctx, Template.PASSWORD_CHANGED, account_id=account.id)
+    await _notify(ctx, post, Template.PASSWORD_CHANGED, account)
     return changed
 
 
-async def erase(ctx: Context, account: Account, reason: str, kind: EventKind) -> None:
+async def erase(
+    ctx: Context, account: Account, reason: str, kind: EventKind, *, even_disabled: bool = False
+) -> None:
     """Leave nothing of an account but its id. Called by actions that have asked for their own permission."""
-    if await _ERASE.first(ctx.tx, account_id=account.id, now=ctx.now) is None:
+    gone = await _ERASE.first(ctx.tx, account_id=account.id, now=ctx.now, even_disabled=even_disabled)
+    if gone is None:
         raise AccountDisabled
     await sessions.end_all_of(ctx, account.id, reason)
     await links.end(ctx, account.id)
+    await throttles.forget_networks(ctx, account.id)
+    await forget_address(ctx, account.id)
     ended = await grants.end_all_of(ctx, account.id)
     await _tell(ctx, kind, account, grants=ended or None)
 

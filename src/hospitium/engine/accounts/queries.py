@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hospitium.engine import events
 from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
-from hospitium.engine.errors import NotFound
+from hospitium.engine.errors import NotFound, NotSignedIn
+from hospitium.engine.permissions import Permission, require
 from hospitium.engine.secrets import HashedPassword
 from hospitium.storage.statements import Query, pair, scalar, struct
 
@@ -27,6 +29,12 @@ _BY_ID = Query(select(*ACCOUNT_COLUMNS).where(_c.id == bindparam("account_id")),
 _LOCK = Query(
     select(*ACCOUNT_COLUMNS, _c.password_hash).where(_c.id == bindparam("account_id")).with_for_update(),
     pair(struct(Account), scalar("password_hash")),
+)
+_HOLD = Query(
+    select(_c.id)
+    .where(_c.id == bindparam("account_id"), _c.status != AccountStatus.DELETED.value)
+    .with_for_update(read=True),
+    scalar("id"),
 )
 _KEPT_PASSWORD_OF = Query(
     select(_c.id, _c.password_hash).where(_c.id == bindparam("account_id")),
@@ -65,6 +73,12 @@ async def lock(ctx: Context, account_id: UUID) -> tuple[Account, HashedPassword]
     return found[0], HashedPassword(found[1])
 
 
+async def hold(ctx: Context, account_id: UUID) -> UUID | None:
+    """Keep an account from being deleted until this transaction ends; None if it is deleted already."""
+    found: UUID | None = await _HOLD.first(ctx.tx, account_id=account_id)
+    return found
+
+
 async def find(ctx: Context, email_key: str) -> Account | None:
     """Return the account of an address, if there is one. For what answers the same in either case."""
     return await _BY_EMAIL.first(ctx.tx, email_key=email_key)
@@ -84,6 +98,14 @@ async def by_email(ctx: Context, email_key: str) -> Account:
     if found is None:
         raise NotFound("account")
     return found
+
+
+async def own_trail(ctx: Context, after: UUID | None, most: int) -> list[events.Event]:
+    """Return a page of the trail of the actor's own account, the newest first. Raises NotFound (`after` is not in it)."""
+    require(ctx.actor, Permission.SEE_ACCOUNT)
+    if ctx.actor.account_id is None:
+        raise NotSignedIn
+    return await events.newest(ctx, ctx.actor.account_id, after, most)
 
 
 async def all_after(ctx: Context, email_key: str, limit: int) -> list[Account]:

@@ -40,9 +40,10 @@ async def disable_again(ctx: Context, account_id: UUID) -> None:
 async def erase_again(ctx: Context, account_id: UUID) -> None:
     """Delete an account: its name, address and password go. Raises NotFound, WrongState (it is deleted already)."""
     account = await queries.by_id(ctx, account_id)
-    if account.status is not AccountStatus.ACTIVE:
-        raise WrongState(f"The account is {account.status} already")
-    await erase(ctx, account, "account_deleted", EventKind.ACCOUNT_DELETED)
+    if account.status is AccountStatus.DELETED:
+        raise WrongState("The account is deleted already")
+    # It may be disabled: in the backup, or because its address was changed since.
+    await erase(ctx, account, "account_deleted", EventKind.ACCOUNT_DELETED, even_disabled=True)
 
 
 async def void_password(ctx: Context, account_id: UUID, nobodys: HashedPassword) -> None:

@@ -46,10 +46,11 @@ _QUEUE = Statement(
         "id", "template", "account_id", "link_id", "offer_id", "organization_id", "subject_id", "status", "created_at", "due_at",
     )
 )  # fmt: skip
-# Locked rows are passed over: two dispatchers never wait for one another, and never take the same.
+# Locked rows are passed over: two dispatchers never wait for one another, and never take the same. So is what a later
+# release queued and this one can't read: it would be the first one due for ever.
 _next_due = (
     select(_c.id)
-    .where(_IS_WAITING, _c.due_at <= bindparam("now", type_=_WHEN))
+    .where(_IS_WAITING, one_of(_c.template, Template), _c.due_at <= bindparam("now", type_=_WHEN))
     .order_by(_c.due_at, _c.id)
     .limit(literal_column("1"))
     .with_for_update(skip_locked=True)

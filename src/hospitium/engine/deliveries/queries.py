@@ -78,7 +78,7 @@ _MAILBOX = Query(
 _OFFER = Query(
     select(*OFFER_COLUMNS, organizations.c.name.label("organization__name"))
     .join(organizations, organizations.c.id == offers.c.organization_id)
-    .where(offers.c.id == bindparam("offer_id")),
+    .where(offers.c.id == bindparam("offer_id"), exactly(organizations.c.status, OrganizationStatus.ACTIVE)),
     pair(struct(Offer), scalar("name")),
 )
 

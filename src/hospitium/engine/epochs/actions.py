@@ -70,7 +70,7 @@ async def settle(ctx: Context) -> bool:
 
 
 async def begin_next(ctx: Context, taken_at: datetime | None, trail: Trail) -> Restored:
-    """Begin the epoch of a restore: void what was open, hold every grant, and take away again what `trail` says ended.
+    """Begin the epoch of a restore: void what was open, hold every grant and membership, and take away again what `trail` says ended.
 
     `taken_at`: as of when the backup is, None where nobody knows. What was held by an earlier restore stays held. The
     hold is released at once if the trail is complete: declared so, without gaps, and reaching back to the backup.
@@ -86,7 +86,7 @@ async def begin_next(ctx: Context, taken_at: datetime | None, trail: Trail) -> R
         place=await queries.place(ctx),
         begun_at=ctx.now,
         taken_at=taken_at,
-        # Whatever the clocks of then and now say: no grant of the backup begins later.
+        # Whatever the clocks of then and now say: no grant or membership of the backup begins later.
         holds_until=max(ctx.now, latest or ctx.now),
         confirmed_at=None,
     )

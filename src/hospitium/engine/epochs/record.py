@@ -1,7 +1,7 @@
 """What is always true of an epoch: a span in the life of the data, from one restore to the next (docs/decisions/0014).
 
 The first begins with the first start of a server and holds nothing. Every other one begins with a restore: the grants
-of before are held until the operator confirms.
+and memberships of before are held until the operator confirms.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ epochs = Table(
     Column("begun_at", _WHEN, nullable=False),
     # As of when the backup was; not known of one that was brought back by other means.
     Column("taken_at", _WHEN),
-    # A grant that begins no later than this was in the backup.
+    # A grant or a membership that begins no later than this was in the backup.
     Column("holds_until", _WHEN),
     Column("confirmed_at", _WHEN),
     CheckConstraint("number >= 1", name="number"),
@@ -50,7 +50,7 @@ class Epoch(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether grants of before are held."""
+        """Whether grants and memberships of before are held."""
         return self.holds_until is not None and self.confirmed_at is None
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from hospitium.engine import events
+from hospitium.engine.accounts import queries as account_queries
 from hospitium.engine.actor import Role
 from hospitium.engine.errors import LastAdministrator, NotFound, NotSignedIn, WrongState
 from hospitium.engine.events import EventKind
@@ -50,7 +51,10 @@ _LOCK_ORGANIZATIONS = Query(
 
 
 async def start(ctx: Context, account_id: UUID, organization_id: UUID, role: Role) -> Membership:
-    """Begin a membership. Called by actions that have asked for their own permission. Raises WrongState."""
+    """Begin a membership. Called by actions that have asked for their own permission. Raises WrongState, NotFound."""
+    # Held until the end of this deed: whoever deletes the account meanwhile waits, and finds the membership.
+    if await account_queries.hold(ctx, account_id) is None:
+        raise NotFound("account")
     try:
         made = await _INSERT.first(
             ctx.tx,

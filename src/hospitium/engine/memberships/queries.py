@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, false, func, select
 
 from hospitium.engine.accounts.record import AccountStatus, accounts
 from hospitium.engine.actor import Role
+from hospitium.engine.epochs.queries import HELD_UNTIL
 from hospitium.engine.memberships.record import MEMBERSHIP_COLUMNS, Membership, memberships
 from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType, organizations
 from hospitium.engine.permissions import organization_of
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 
 class Belonging(msgspec.Struct, frozen=True):
-    """An organization an account belongs to, and as what."""
+    """An organization an account belongs to, and as what; `is_held` if a restore holds it until the operator confirms."""
 
     organization_id: UUID
     code: str
     organization_type: OrganizationType
     organization_status: OrganizationStatus
     role: Role
+    is_held: bool
 
 
 _OF_ACCOUNT = Query(
@@ -37,6 +39,7 @@ _OF_ACCOUNT = Query(
         organizations.c.type.label("membership__organization_type"),
         organizations.c.status.label("membership__organization_status"),
         memberships.c.role,
+        func.coalesce(memberships.c.starts_at <= HELD_UNTIL, false()).label("membership__is_held"),
     )
     .join(organizations, organizations.c.id == memberships.c.organization_id)
     .where(memberships.c.account_id == bindparam("account_id"), memberships.c.ends_at.is_(None))

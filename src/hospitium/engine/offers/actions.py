@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -32,6 +33,7 @@ from hospitium.engine.organizations.record import OrganizationStatus
 from hospitium.engine.permissions import Permission, organization_of, require
 from hospitium.engine.secrets import seed
 from hospitium.engine.throttles import actions as throttles
+from hospitium.engine.throttles.rules import Limit, a_try
 from hospitium.storage.statements import Query, Statement, exactly, insert_into, struct
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from hospitium.engine.sessions.actions import PasswordVerdict
 
 MOST_PENDING = 200
+OFFERS_AN_HOUR = Limit(50, timedelta(seconds=72))
+"""How many mails of offers one organization has sent, whoever asks for them."""
 
 _INSERT = Query(
     insert_into(offers, *Offer.__struct_fields__, "digest").returning(*OFFER_COLUMNS), struct(Offer)
@@ -60,7 +64,8 @@ _WITHDRAW_ALL = Statement(
 async def make(ctx: Context, email: str, role: Role, language: Language, post: Post) -> Offer:
     """Offer membership of the actor's organization to whoever reads a mailbox.
 
-    Raises Invalid, WrongState (there is an open offer to this address, or it is a member's), OfferLimitReached.
+    Raises Invalid, WrongState (there is an open offer to this address, or it is a member's), OfferLimitReached,
+    TooManyAttempts (this mailbox, or this organization, has had its mails for now).
     """
     require(ctx.actor, Permission.OFFER_MEMBERSHIP)
     organization_id = organization_of(ctx.actor)
@@ -72,6 +77,7 @@ async def make(ctx: Context, email: str, role: Role, language: Language, post: P
     if await queries.pending_count(ctx, organization_id) >= MOST_PENDING:
         raise OfferLimitReached(MOST_PENDING)
     await _refuse_members(ctx, organization_id, email_key)
+    await _count_mails(ctx, organization_id, email_key, post)
     made_seed = seed(post.key, OFFER_PURPOSE, ctx.new_id())
     try:
         made = await _INSERT.first(
@@ -98,14 +104,16 @@ async def make(ctx: Context, email: str, role: Role, language: Language, post: P
         ) from None
     assert made is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
     await _tell(ctx, EventKind.OFFER_MADE, made)
-    await _send(ctx, made, post)
+    await deliveries.queue(ctx, Template.OFFER, offer_id=made.id)
     return made
 
 
 async def resend(ctx: Context, offer_id: UUID, post: Post) -> Offer:
-    """Send an open offer again, with a new link; the one before is dead. Raises NotFound, WrongState."""
+    """Send an open offer again, with a new link; the one before is dead. Raises NotFound, WrongState, TooManyAttempts."""
     require(ctx.actor, Permission.OFFER_MEMBERSHIP)
     before = await _ours(ctx, offer_id)
+    # Before the link that was sent dies: without a new mail it stays good.
+    await _count_mails(ctx, before.organization_id, before.email_key, post)
     made = seed(post.key, OFFER_PURPOSE, before.id)
     after = await LIFECYCLE.move(
         ctx,
@@ -120,7 +128,7 @@ async def resend(ctx: Context, offer_id: UUID, post: Post) -> Offer:
     if after is None:
         raise WrongState(f"The invitation is {before.status}")
     await _tell(ctx, EventKind.OFFER_RESENT, after)
-    await _send(ctx, after, post)
+    await deliveries.queue(ctx, Template.OFFER, offer_id=after.id)
     return after
 
 
@@ -246,10 +254,11 @@ async def _refuse_members(ctx: Context, organization_id: UUID, email_key: str) -
         raise WrongState("This address is that of a member already")
 
 
-async def _send(ctx: Context, offer: Offer, post: Post) -> None:
-    # A mailbox gets so many mails an hour and no more, whoever sends them.
-    if await throttles.allows(ctx, post.to_mailbox(offer.email_key)):
-        await deliveries.queue(ctx, Template.OFFER, offer_id=offer.id)
+async def _count_mails(ctx: Context, organization_id: UUID, email_key: str, post: Post) -> None:
+    """Count what one mailbox is offered, and what one organization offers. Raises TooManyAttempts: an administrator may know."""
+    await throttles.count(
+        ctx, [post.offer(email_key), a_try(post.key.key, OFFERS_AN_HOUR, "offers of", str(organization_id))]
+    )
 
 
 async def _tell(ctx: Context, kind: EventKind, offer: Offer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Uuid, bindparam, select, update
+from sqlalchemy import Uuid, bindparam, delete, select, update
 
 from hospitium.engine import events
 from hospitium.engine.accounts.record import (
@@ -27,7 +27,7 @@ from hospitium.engine.errors import (
 from hospitium.engine.events import EventKind
 from hospitium.engine.memberships import queries as membership_queries
 from hospitium.engine.organizations.record import OrganizationStatus
-from hospitium.engine.permissions import Permission, require
+from hospitium.engine.permissions import MEMBERSHIP_HELD, Permission, require
 from hospitium.engine.sessions import queries
 from hospitium.engine.sessions.record import (
     REFRESH_LIFE,
@@ -122,11 +122,37 @@ _END_ALL = Query(
     .where(
         sessions.c.account_id == bindparam("of_account"),
         sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
         sessions.c.id.is_distinct_from(bindparam("but", type_=Uuid)),
     )
     .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
     .returning(sessions.c.id),
     scalar("id"),
+)
+
+TIDIED_AT_ONCE = 1_000
+_EXPIRE = Statement(
+    update(sessions)
+    .where(
+        sessions.c.id.in_(
+            select(sessions.c.id)
+            .where(sessions.c.ended_at.is_(None), sessions.c.expires_at <= bindparam("now"))
+            .limit(bindparam("limit"))
+            .with_for_update(skip_locked=True)
+        )
+    )
+    .values(ended_at=sessions.c.expires_at, end_reason="expired")
+)
+# Oldest first: a token is named by the one before it, which expires no later.
+_FORGET_TOKENS = Statement(
+    delete(refresh_tokens).where(
+        refresh_tokens.c.id.in_(
+            select(refresh_tokens.c.id)
+            .where(refresh_tokens.c.expires_at <= bindparam("now"))
+            .order_by(refresh_tokens.c.expires_at, refresh_tokens.c.id)
+            .limit(bindparam("limit"))
+        )
+    )
 )
 
 
@@ -136,7 +162,7 @@ async def start(
     """Sign in with a password that was compared before; act for `organization_id`, or for the oldest active one.
 
     Raises WrongCredentials, AccountDisabled, NotConfirmed, OrganizationInactive (none of the account's organizations is active, or the
-    chosen one isn't), Forbidden (the chosen one isn't the account's).
+    chosen one isn't), Forbidden (the chosen one isn't the account's, or is held by a restore).
     """
     require(ctx.actor, Permission.SIGN_IN)
     account = await _account_proved(ctx, verdict)
@@ -157,7 +183,7 @@ async def start(
     assert session is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
     await _issue(ctx, session.id, refresh, until)
     await _tell(ctx, EventKind.SESSION_STARTED, session)
-    return SignedIn(session, account, belonging)
+    return SignedIn(session, account, _unless_held(belonging))
 
 
 async def note_failed_sign_in(ctx: Context, verdict: PasswordVerdict, reason: str) -> None:
@@ -274,6 +300,14 @@ async def end_all_of(ctx: Context, account_id: UUID, reason: str, *, but: UUID |
     return len(ended)
 
 
+async def tidy(ctx: Context) -> bool:
+    """Write down that sessions have expired, and forget refresh tokens that have, a thousand at a time; return whether
+    there are more. For the sweep: what has expired is refused by the clock, whether or not this has run."""
+    expired = await _EXPIRE.run(ctx.tx, now=ctx.now, limit=TIDIED_AT_ONCE)
+    forgotten = await _FORGET_TOKENS.run(ctx.tx, now=ctx.now, limit=TIDIED_AT_ONCE)
+    return TIDIED_AT_ONCE in (expired, forgotten)
+
+
 async def _account_proved(ctx: Context, verdict: PasswordVerdict) -> Account:
     if not verdict.fits or verdict.account_id is None or verdict.compared_with is None:
         raise WrongCredentials
@@ -291,11 +325,19 @@ def _choose(belongings: list[Belonging], organization_id: UUID | None) -> Belong
         belongings = [one for one in belongings if one.organization_id == organization_id]
         if not belongings:
             raise Forbidden("You are not a member of this organization")
+    if organization_id is not None and belongings[0].is_held:
+        raise Forbidden(MEMBERSHIP_HELD)
     active = [one for one in belongings if one.organization_status is OrganizationStatus.ACTIVE]
+    active.sort(key=lambda one: one.is_held)
     only_pending = all(one.organization_status is OrganizationStatus.PENDING for one in belongings)
     if belongings and not active and (organization_id is not None or not only_pending):
         raise OrganizationInactive
     return active[0] if active else None
+
+
+def _unless_held(belonging: Belonging | None) -> Belonging | None:
+    """Return for which organization a session acts now: one that a restore holds is the session's, but not yet in force."""
+    return None if belonging is None or belonging.is_held else belonging
 
 
 async def _current(ctx: Context, session: Session) -> Belonging | None:
@@ -303,7 +345,7 @@ async def _current(ctx: Context, session: Session) -> Belonging | None:
         return None
     for belonging in await membership_queries.of_account(ctx, session.account_id):
         if belonging.organization_id == session.organization_id:
-            return belonging
+            return _unless_held(belonging)
     return None
 
 

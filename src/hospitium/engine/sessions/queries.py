@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, false, func, select
 
 from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
 from hospitium.engine.actor import Actor, ActorKind, Role
+from hospitium.engine.epochs.queries import HELD_UNTIL
 from hospitium.engine.errors import NotSignedIn
 from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
@@ -30,6 +31,7 @@ class _ActorRow(msgspec.Struct, frozen=True):
     organization_status: OrganizationStatus | None
     role: Role | None
     is_confirmed: bool
+    is_held: bool
 
 
 _is_open = (sessions.c.ended_at.is_(None)) & (sessions.c.expires_at > bindparam("now"))
@@ -42,6 +44,7 @@ _ACTOR = Query(
         organizations.c.status.label("actor__organization_status"),
         memberships.c.role,
         accounts.c.verified_at.is_not(None).label("actor__is_confirmed"),
+        func.coalesce(memberships.c.starts_at <= HELD_UNTIL, false()).label("actor__is_held"),
     )
     .select_from(sessions)
     .join(accounts, accounts.c.id == sessions.c.account_id)
@@ -62,10 +65,21 @@ _ACTOR = Query(
 
 
 async def actor_of(tx: Transaction, session_id: UUID, now: datetime) -> Actor | None:
-    """Return who acts through a session, with role, membership and status as the rows say now; None if it is over."""
+    """Return who acts through a session, with role, membership and status as the rows say now; None if it is over.
+
+    A membership that a restore holds gives no role: he acts for no organization until the operator confirms.
+    """
     row = await _ACTOR.first(tx, session_id=session_id, now=now)
     if row is None:
         return None
+    if row.is_held:
+        return Actor(
+            ActorKind.ACCOUNT,
+            row.account_id,
+            row.session_id,
+            is_confirmed=row.is_confirmed,
+            is_held=True,
+        )
     return Actor(
         ActorKind.ACCOUNT,
         row.account_id,

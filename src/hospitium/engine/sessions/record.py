@@ -32,10 +32,11 @@ sessions = Table(
     CheckConstraint("expires_at > started_at", name="expires_after_start"),
     CheckConstraint(
         "end_reason IN ('signed_out', 'token_reused', 'account_disabled', 'ended_by_owner', 'password_changed', "
-        "'mailbox_claimed', 'account_replaced', 'account_deleted', 'restored')",
+        "'mailbox_claimed', 'account_replaced', 'account_deleted', 'restored', 'expired')",
         name="end_reason",
     ),
 )
+Index("sessions_open_expires_ix", sessions.c.expires_at, postgresql_where=sessions.c.ended_at.is_(None))
 Index("sessions_open_of_account_ix", sessions.c.account_id, postgresql_where=sessions.c.ended_at.is_(None))
 
 refresh_tokens = Table(
@@ -53,7 +54,9 @@ refresh_tokens = Table(
     CheckConstraint("(used_at IS NULL) = (successor_id IS NULL)", name="use_has_a_successor"),
     CheckConstraint("expires_at > issued_at", name="expires_after_issue"),
 )
+Index("refresh_tokens_expires_ix", refresh_tokens.c.expires_at)
 Index("refresh_tokens_of_session_ix", refresh_tokens.c.session_id)
+Index("refresh_tokens_successor_ix", refresh_tokens.c.successor_id)
 
 
 class Session(msgspec.Struct, frozen=True):

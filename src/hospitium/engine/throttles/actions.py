@@ -59,6 +59,9 @@ _SEEN = Statement(
         set_={"seen_at": _seen.excluded.seen_at},
     )
 )
+_FORGET_NETWORKS_OF = Statement(
+    delete(familiar_networks).where(familiar_networks.c.account_id == bindparam("account_id"))
+)
 _FORGET_NETWORKS = Statement(
     delete(familiar_networks).where(familiar_networks.c.seen_at <= bindparam("outlived"))
 )
@@ -90,6 +93,11 @@ async def give_back(ctx: Context, tries: Sequence[Try]) -> None:
 async def remember_network(ctx: Context, account_id: UUID, network: bytes) -> None:
     """Remember that an account was signed in to from a network: strangers' failures don't slow it there."""
     await _SEEN.run(ctx.tx, account_id=account_id, network=network, now=ctx.now)
+
+
+async def forget_networks(ctx: Context, account_id: UUID) -> None:
+    """Forget from where an account was signed in to: it is somebody else's now, or nobody's."""
+    await _FORGET_NETWORKS_OF.run(ctx.tx, account_id=account_id)
 
 
 async def forget_outlived(ctx: Context) -> None:

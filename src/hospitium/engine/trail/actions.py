@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+import asyncpg
 import msgspec
 
 from hospitium.engine import events
@@ -13,6 +14,7 @@ from hospitium.engine.events import EventKind
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.trail import queries
 from hospitium.engine.trail.sealer import add_block
+from hospitium.storage.database import wait_briefly
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
@@ -35,7 +37,7 @@ async def retire(ctx: Context, before: date, keys: SealKeys) -> list[Retired]:
 
     The blocks stay, with the hashes of the events that are gone; one more says which numbers these are. Events of such
     months that are in the partition for all other times stay where they are. Raises Invalid (the month isn't over),
-    WrongState (an event of it isn't sealed yet).
+    WrongState (an event of it isn't sealed yet, or somebody reads the trail at this moment).
     """
     require(ctx.actor, Permission.RETIRE_TRAIL)
     before = before.replace(day=1)
@@ -45,7 +47,8 @@ async def retire(ctx: Context, before: date, keys: SealKeys) -> list[Retired]:
     tip = await queries.TIP.first(ctx.tx)
 
     retired = []
-    for month in await queries.MONTHS.all(ctx.tx, before=before):
+    months = await queries.MONTHS.all(ctx.tx, before=before)
+    for month in months:
         tip, taken = await _retire_month(ctx, month, keys, tip)
         retired.append(taken)
         await events.record(
@@ -56,6 +59,7 @@ async def retire(ctx: Context, before: date, keys: SealKeys) -> list[Retired]:
             events=taken.events,
             parties=taken.parties,
         )
+    await _drop(ctx, months)
     return retired
 
 
@@ -74,8 +78,19 @@ async def _retire_month(
     if ranges and tip is not None:
         numbers = [number for one in ranges for number in (one.first_number, one.last_number)]
         tip = await add_block(ctx, keys, tip, tip.cluster, tip.reached, [], numbers)
-    await queries.DROP_MONTH.first(ctx.tx, month=month)
     return tip, Retired(f"{month:%Y-%m}", found.events, found.parties)
+
+
+async def _drop(ctx: Context, months: list[date]) -> None:
+    # Last of all, and not for long: from the first of them on no deed can write its event until this transaction ends.
+    await wait_briefly(ctx.tx)
+    try:
+        for month in months:
+            await queries.DROP_MONTH.first(ctx.tx, month=month)
+    except asyncpg.LockNotAvailableError:
+        raise WrongState(
+            "Somebody reads the trail (an export, a proof or a backup), and nothing was retired; try again when it is done"
+        ) from None
 
 
 def _bounds(month: date) -> tuple[datetime, datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -44,10 +44,12 @@ async def exported(ctx: Context, keys: SealKeys, wanted: Selection) -> AsyncGene
     """
     require(ctx.actor, Permission.PROVE_TRAIL)
     await ctx.tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    party_id = await _party(ctx, wanted)
+    wanted = await within_reach(ctx, wanted)
     blocks = queries.BLOCKS_WITH.each(ctx.tx, first=wanted.first, last=wanted.last)
     block: Block | None = None
     held: tuple[int, TrailEvent] | None = None
-    async for number, event in _chosen(ctx, wanted, await _party(ctx, wanted)):
+    async for number, event in _chosen(ctx, wanted, party_id):
         if held is not None and block is not None:
             yield _line(block, held, keys, is_last=number > block.last_number)
         while block is None or number > block.last_number:
@@ -61,6 +63,16 @@ async def exported(ctx: Context, keys: SealKeys, wanted: Selection) -> AsyncGene
         yield _line(block, held, keys, is_last=True)
 
 
+async def within_reach(ctx: Context, wanted: Selection) -> Selection:
+    """Narrow the numbers to those that the wanted instants reach, so that no more seals and blocks are read than needed."""
+    if wanted.since is None and wanted.until is None:
+        return wanted
+    found = await queries.REACH.first(ctx.tx, **_range_of(wanted))
+    assert found is not None  # an aggregate has a row, always  # noqa: S101
+    first, last = found
+    return msgspec.structs.replace(wanted, first=first or 1, last=last or 0)
+
+
 async def _party(ctx: Context, wanted: Selection) -> UUID | None:
     if wanted.organization is not None:
         return (await organizations.by_code(ctx, wanted.organization)).id
@@ -72,13 +84,17 @@ async def _party(ctx: Context, wanted: Selection) -> UUID | None:
 async def _chosen(
     ctx: Context, wanted: Selection, party_id: UUID | None
 ) -> AsyncIterator[tuple[int, TrailEvent]]:
-    values = {"first": wanted.first, "last": wanted.last, "since": wanted.since, "until": wanted.until}
+    values = _range_of(wanted)
     if party_id is None:
         rows = queries.CHOSEN.each(ctx.tx, **values)
     else:
         rows = queries.CHOSEN_OF_PARTY.each(ctx.tx, party_id=party_id, **values)
     async for seal, event in rows:
         yield seal.number, event
+
+
+def _range_of(wanted: Selection) -> dict[str, Any]:
+    return {"first": wanted.first, "last": wanted.last, "since": wanted.since, "until": wanted.until}
 
 
 def _line(block: Block, held: tuple[int, TrailEvent], keys: SealKeys, *, is_last: bool) -> Line:

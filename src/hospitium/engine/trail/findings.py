@@ -97,7 +97,7 @@ def judge_chain(findings: Findings, block: Block, before: tuple[int, int, bytes]
     """Find what is wrong between a block and the number, last number and hash of the one before."""
     number, last_number, previous_hash = before
     if block.number != number + 1:
-        missing = _named("Block", "Blocks", number + 1, block.number - 1)
+        missing = named("Block", "Blocks", number + 1, block.number - 1)
         findings.add(Fault.BLOCK_MISSING, f"{missing} missing.", block=number + 1)
     elif block.previous_hash != previous_hash or block.first_number != last_number + 1:
         findings.add(
@@ -132,7 +132,7 @@ def judge_head(findings: Findings, head: Head, found: Block | None, public: byte
 def missing_numbers(findings: Findings, first: int, last: int, retired: list[tuple[int, int]]) -> None:
     """Name the numbers from first to last, but those that were retired."""
     for start, end in _without(first, last, retired):
-        missing = _named("The event with number", "The events with the numbers", start, end)
+        missing = named("The event with number", "The events with the numbers", start, end)
         findings.add(Fault.NUMBER_MISSING, f"{missing} missing.", number=start)
 
 
@@ -147,5 +147,6 @@ def _without(first: int, last: int, retired: list[tuple[int, int]]) -> Iterator[
         yield first, last
 
 
-def _named(one: str, several: str, first: int, last: int) -> str:
+def named(one: str, several: str, first: int, last: int) -> str:
+    """Return one number or a range of them as the beginning of a sentence, with its verb."""
     return f"{one} {first} is" if first == last else f"{several} {first} to {last} are"

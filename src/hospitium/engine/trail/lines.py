@@ -79,6 +79,7 @@ class Head(msgspec.Struct, frozen=True):
     """The last block of a trail, in few words: kept elsewhere, it proves later that the trail still contains it."""
 
     block: int
+    first_number: int
     last_number: int
     sealed_at: str
     hash: str
@@ -125,6 +126,7 @@ def head_of(block: Block, keys: SealKeys) -> Head:
     """Return a block as a head."""
     return Head(
         block=block.number,
+        first_number=block.first_number,
         last_number=block.last_number,
         sealed_at=block.sealed_at,
         hash=block.hash.hex(),

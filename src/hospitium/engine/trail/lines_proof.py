@@ -13,6 +13,7 @@ from hospitium.engine.trail.findings import (
     judge_block,
     judge_chain,
     judge_head,
+    named,
 )
 from hospitium.engine.trail.hashing import hash_of_event
 from hospitium.engine.trail.lines import Line, read_line
@@ -44,7 +45,8 @@ class LinesProof(msgspec.Struct, frozen=True):
 def prove_lines(lines: Iterable[bytes], head: Head | None = None) -> LinesProof:
     """Compute the hashes of exported lines again, and compare with the signed blocks they carry.
 
-    With a head, the signatures must be of its key where they name the same, and the block it names must be that one.
+    With a head, the block it names must be that one, and nothing else may hold its numbers. Every block must be signed by
+    the head's key, or be linked, block by block, to a later one that is: the head can't know a key that came after it.
     """
     reading = _Reading(head)
     for place, text in enumerate(lines, start=1):
@@ -66,6 +68,7 @@ class _Reading:
         self._first: int | None = None
         self._last: int | None = None
         self._head_was_met = False
+        self._unvouched: list[int] = []  # blocks of other keys, each linked to the next
         self.findings = Findings()
 
     def take(self, place: int, text: bytes) -> None:
@@ -90,6 +93,7 @@ class _Reading:
     def end(self) -> LinesProof:
         """Return what came of it."""
         self._nothing_behind()
+        self._nothing_vouches()
         if self._head is not None and not self._head_was_met:
             self._judge_head_alone(self._head)
         span = 0 if self._first is None or self._last is None else self._last - self._first + 1
@@ -110,27 +114,60 @@ class _Reading:
         self._blocks += 1
         self._keys[carried.public_key] = None
         judge_block(self.findings, block, public)
-        if self._before is not None and block.number == self._before.number + 1:
-            before = self._before
+        before, self._before = self._before, block
+        follows = before is not None and block.number == before.number + 1
+        if before is not None and follows:
             judge_chain(self.findings, block, (before.number, before.last_number, before.hash))
-        self._before = block
-        self._compare_with_head(block, public)
+            follows = block.previous_hash == before.hash
+        if self._head is not None:
+            self._compare_with_head(self._head, block)
+            self._vouch(self._head, block, public, follows=follows)
         for line in lines:
             self._compare(line, block)
 
-    def _compare_with_head(self, block: Block, public: bytes) -> None:
-        head = self._head
-        if head is None:
-            return
+    def _compare_with_head(self, head: Head, block: Block) -> None:
         if block.number == head.block:
             self._head_was_met = True
-            judge_head(self.findings, head, block, public)
-        elif block.key_number == head.key_number and public.hex() != head.public_key:
+            judge_head(self.findings, head, block, None)
+        elif block.first_number <= head.last_number and block.last_number >= head.first_number:
             self.findings.add(
-                Fault.BLOCK_NOT_SIGNED,
-                f"Block {block.number} is signed by another key than the head's seals-{head.key_number}.",
+                Fault.HEAD_NOT_THERE,
+                f"Block {block.number} holds numbers of block {head.block}, which the head names: the trail was sealed anew.",
                 block=block.number,
             )
+        elif (block.number < head.block) != (block.first_number < head.first_number):
+            self.findings.add(
+                Fault.HEAD_NOT_THERE,
+                f"Block {block.number} is on the wrong side of block {head.block}, which the head names: "
+                "the trail was sealed anew.",
+                block=block.number,
+            )
+        elif block.number == head.block + 1 and block.previous_hash.hex() != head.hash:
+            self.findings.add(
+                Fault.BLOCK_NOT_CHAINED,
+                f"Block {block.number} does not go on where block {head.block}, which the head names, ends.",
+                block=block.number,
+            )
+
+    def _vouch(self, head: Head, block: Block, public: bytes, *, follows: bool) -> None:
+        """Settle who answers for a block. One that the head's key signed answers for those before it, by their hashes."""
+        if not follows:
+            self._nothing_vouches()
+        if public.hex() == head.public_key:
+            self._unvouched.clear()
+        else:
+            self._unvouched.append(block.number)
+
+    def _nothing_vouches(self) -> None:
+        if self._unvouched:
+            first = self._unvouched[0]
+            self.findings.add(
+                Fault.BLOCK_NOT_SIGNED,
+                f"{named('Block', 'Blocks', first, self._unvouched[-1])} not signed by the head's key, "
+                "nor linked to a later one that is.",
+                block=first,
+            )
+        self._unvouched.clear()
 
     def _judge_head_alone(self, head: Head) -> None:
         if not head.is_signed():

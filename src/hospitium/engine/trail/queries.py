@@ -207,12 +207,18 @@ def _or_any(name: str, type_: Any, compare: Any) -> Any:
 
 
 _WHEN = TIMESTAMP(timezone=True)
-_chosen = (
-    _e.id.is_not(None),
-    _s.number.between(bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)),
-    _or_any("since", _WHEN, lambda value: _e.at >= value),
-    _or_any("until", _WHEN, lambda value: _e.at < value),
-)
+_numbered = _s.number.between(bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger))
+
+
+def _at_that_time(column: Any) -> tuple[Any, Any]:
+    return (
+        _or_any("since", _WHEN, lambda value: column >= value),
+        _or_any("until", _WHEN, lambda value: column < value),
+    )
+
+
+# An event and its seal have the same instant. Both are asked for it: the planner carries an equality over, not a range.
+_chosen = (_e.id.is_not(None), _numbered, *_at_that_time(_s.at), *_at_that_time(_e.at))
 SEALED = _sealed()
 """Every numbered event in order of the numbers."""
 
@@ -226,6 +232,14 @@ CHOSEN_OF_PARTY = _sealed(
     .correlate(events),
 )
 """Likewise, in the trail of one party."""
+
+REACH = Query(
+    select(func.min(_s.number).label("first_number"), func.max(_s.number).label("last_number")).where(
+        _numbered, *_at_that_time(_s.at)
+    ),
+    pair(scalar("first_number"), scalar("last_number")),
+)
+"""The first and the last number of a range of instants. Numbers between may be of others: clocks go back, and differ."""
 
 _block_columns = [
     _instant(_b[name]).label(name) if name == "sealed_at" else _b[name] for name in Block.__struct_fields__

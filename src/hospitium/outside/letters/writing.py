@@ -143,7 +143,7 @@ def written(letter: Letter, head: Letterhead) -> EmailMessage:
 
 def texts(letter: Letter, head: Letterhead) -> tuple[str, str, str]:
     """Return the subject, the plain text and the HTML of a letter."""
-    url = None if letter.seed is None else _link(letter.template, letter.seed, head)
+    url = None if letter.seed is None else _link(letter, letter.seed, head)
     names = {
         "organization": None if letter.organization is None else one_line(letter.organization),
         "partner": None if letter.partner is None else one_line(letter.partner),
@@ -189,13 +189,15 @@ def one_line(name: str) -> str:
     return re.sub(r"([.\u3002\uff0e\uff61])(?=\w)|(:)(?=//)", r"\1\2 ", line)
 
 
-def _link(template: Template, seed: LinkSeed, head: Letterhead) -> str:
+def _link(letter: Letter, seed: LinkSeed, head: Letterhead) -> str:
     key = head.keys.get(seed.key_number)
     if key is None:
         raise UnknownKey
     token = derive(key, seed.purpose, seed.row_id, seed.nonce)
+    # A language that was chosen goes on on the page; English, which nobody need have chosen, leaves it to the browser.
+    language = "" if letter.language == "en" else f"?lang={letter.language}"
     # Behind the #, where no server and no log sees it.
-    return f"{head.public_url}{PAGES[template]}#{token.reveal()}"
+    return f"{head.public_url}{PAGES[letter.template]}{language}#{token.reveal()}"
 
 
 def _button(label: str, url: str | None) -> Markup:

@@ -25,7 +25,10 @@ ALTER TABLE accounts
 
 ALTER TABLE sessions
     DROP CONSTRAINT sessions_end_reason_check,
-    ADD CONSTRAINT sessions_end_reason_check CHECK (end_reason IN ('signed_out', 'token_reused', 'account_disabled', 'ended_by_owner', 'password_changed', 'mailbox_claimed', 'account_replaced', 'account_deleted', 'restored'));
+    ADD CONSTRAINT sessions_end_reason_check CHECK (end_reason IN ('signed_out', 'token_reused', 'account_disabled', 'ended_by_owner', 'password_changed', 'mailbox_claimed', 'account_replaced', 'account_deleted', 'restored', 'expired'));
+CREATE INDEX sessions_open_expires_ix ON sessions (expires_at) WHERE ended_at IS NULL;
+CREATE INDEX refresh_tokens_expires_ix ON refresh_tokens (expires_at);
+CREATE INDEX refresh_tokens_successor_ix ON refresh_tokens (successor_id);
 
 CREATE TABLE links (
     id UUID NOT NULL,
