@@ -7,7 +7,7 @@ WORKERS ?= 2
 SOAK_ROUNDS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak check bench docs lock clean browser
+.PHONY: help demo serve test soak check bench docs lock clean programs
 
 help: ## Show what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -19,18 +19,20 @@ serve: $(VENV)/runtime ## Serve what HOSPITIUM_DATA (or DATABASE_URL) holds, wit
 	$(BIN)/hospitium migrate
 	$(BIN)/hospitium serve --port $(PORT)
 
-test: $(VENV)/dev browser ## Run every test at its small size
+test: $(VENV)/dev programs ## Run every test at its small size
 	HOSPITIUM_CHECK_ANSWERS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-soak: $(VENV)/dev ## Run the same tests at the sizes that take long
+soak: $(VENV)/dev programs ## Run the same tests at the sizes that take long
 	HOSPITIUM_CHECK_ANSWERS=1 HOSPITIUM_SOAK=$(SOAK_ROUNDS) $(BIN)/pytest -n $(WORKERS) --dist worksteal --timeout 3600 -rs
 
 # CI runs as root on a bare Debian, where the pages are looked at too. Elsewhere nothing is installed behind anybody's back.
-browser: ## Install the Chromium that looks at the pages, where that is Debian's to do and one is root
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
-	    [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
-	    echo "no chromium: the tests of tests/browser will be skipped (apt install chromium)" >&2
+programs: ## Install the Chromium and the strace that tests use, where that is Debian's to do and one is root
+	@for program in chromium strace; do \
+	    command -v $$program >/dev/null || { \
+	        [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$program >/dev/null; } || \
+	        echo "no $$program: the tests that need it will be skipped (apt install $$program)" >&2; \
+	done
 
 check: $(VENV)/dev ## Format, lint, types, layers
 	@failed=0; \

@@ -21,6 +21,7 @@ from uuid import UUID
 import httpx
 import msgspec
 import uvicorn
+from litestar import Litestar
 
 from fakes.carrier import KeepingCarrier, ReceivedMail
 from hospitium import settings
@@ -44,6 +45,7 @@ from hospitium.engine.secrets import Password, seed
 from hospitium.engine.sessions import actions as sessions
 from hospitium.engine.sessions.record import REFRESH_PURPOSE
 from hospitium.engine.verify import verify
+from hospitium.observed import Observed
 from hospitium.outside.letters.writing import Letterhead
 from hospitium.storage.database import Database
 from hospitium.storage.keyring import Keyring
@@ -78,6 +80,19 @@ PEOPLE: dict[str, tuple[str | None, Role]] = {
     "cal": ("closed", Role.ADMIN),
     "pat": (None, Role.MEMBER),
 }
+
+
+_DESCRIBED: dict[str | None, Any] = {}
+_FREE: list[Litestar] = []
+
+
+def _application(parts: Surroundings) -> Observed:
+    """Make an application of these parts, or use one again whose house is closed: making one takes longer than most tests."""
+    if not _FREE:
+        return application(parts)
+    app = _FREE.pop()
+    app.state["surroundings"] = parts
+    return Observed(app, parts)
 
 
 class MovableClock:
@@ -185,9 +200,12 @@ class House:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         parts = parts_of(database, Keyring.load(keys, clock(), make=True), chosen, base_url, clock)
+        # The document is the same for every house of this process: putting it together takes longer than most tests.
+        parts = parts._replace(api=_DESCRIBED.setdefault(chosen.public_url, parts.api))
+        served = _application(parts)
         server = uvicorn.Server(
             uvicorn.Config(
-                application(parts),
+                served,
                 http=BoundedProtocol,
                 timeout_keep_alive=600,  # a slow machine is not what is tested
                 lifespan="off",
@@ -216,6 +234,7 @@ class House:
             listener.close()
             parts.passwords.close()
             await database.close()
+            _FREE.append(served._app)  # type: ignore[arg-type]
 
     async def operate(
         self, deed: Callable[[Context], Awaitable[Any]], permission: Permission = Permission.IMPORT_WORLD

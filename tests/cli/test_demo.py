@@ -7,15 +7,12 @@ import shutil
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from cli.running import Installation, Server, wait_for_the_end
 from hospitium.doors.cli import demo_world
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEMO = ("demo", "--port", "0")
 
@@ -60,11 +57,24 @@ def test_it_serves_what_it_prints_and_leaves_nothing_behind(
 
         if shutil.which("curl") is None or shutil.which("bash") is None:
             pytest.skip("NOT TESTED: the printed calls are made with bash and curl, which are not here")
-        calls = said.partition("in another terminal:\n")[2].partition("Stop with")[0]
+        calls, _, mails = said.partition("in another terminal:\n")[2].partition("Register somebody")
         assert calls.count("curl") == 4
         done = subprocess.run(["bash", "-euc", calls], capture_output=True, text=True, timeout=60, check=True)
         assert done.stdout.count('"success":true') == 3, done.stdout
         assert done.stdout.count('"success":false') == 0
+
+        registering, _, reading = mails.partition("curl")[2].partition("HOSPITIUM_DATA=")
+        done = subprocess.run(
+            ["bash", "-euc", "curl" + registering], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert done.stdout == '{"status":"accepted"}'
+        data, _, words = reading.partition("\n")[0].partition(" hospitium ")
+        deadline = time.monotonic() + 30
+        while not list(Path(data, "mailbox").glob("*.eml")):
+            assert time.monotonic() < deadline, "no mail came"
+            time.sleep(0.05)
+        mail = demo.run(*words.split(), HOSPITIUM_DATA=data).stdout
+        assert f"{server.address}/console/confirm#" in mail
 
         assert server.stop(signal.SIGINT) == 0
     wait_for_the_end(processes)

@@ -132,7 +132,16 @@ def test_a_key_never_prints_its_secret(keys: Path) -> None:
 def token(ring: Keyring) -> str:
     session = Session(UUID(int=1), UUID(int=2), None, NOW, NOW + timedelta(days=7))
     account = Account(
-        UUID(int=2), "ada@northside.example", "ada@northside.example", None, None, Language.ENGLISH, AccountStatus.ACTIVE, False, None, NOW
+        UUID(int=2),
+        "ada@northside.example",
+        "ada@northside.example",
+        None,
+        None,
+        Language.ENGLISH,
+        AccountStatus.ACTIVE,
+        False,
+        None,
+        NOW,
     )
     return AccessTokens(ISSUER, ring).mint(SignedIn(session, account, None), None, NOW)
 

@@ -7,6 +7,7 @@ is full, the next one is refused before anything is hashed.
 from __future__ import annotations
 
 import asyncio
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,7 +38,7 @@ class PasswordGate:
         self.refused = 0
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="argon2")
         # Compared where there is no account, so that it takes as long as where there is one.
-        self._nobodys = HashedPassword(_HASHER.hash("nobody's password"))
+        self._nobodys = _nobodys_hash()
 
     async def hash(self, password: Password) -> HashedPassword:
         """Return the slow hash of a password. Raises Busy."""
@@ -69,6 +70,11 @@ class PasswordGate:
 
     def _leave(self, _: object) -> None:
         self._inside -= 1
+
+
+@functools.cache
+def _nobodys_hash() -> HashedPassword:
+    return HashedPassword(_HASHER.hash("nobody's password"))
 
 
 def hash_now(password: Password) -> HashedPassword:
