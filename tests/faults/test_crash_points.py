@@ -117,7 +117,9 @@ async def _is_ready(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.address, timeout=10) as http, asyncio.timeout(60):
         while True:
             try:
-                if (await http.get("/health/ready")).status_code == 200:
+                # As many at once as there are connections: each may be one that is dead and doesn't know it yet.
+                answers = await asyncio.gather(*(http.get("/health/ready") for _ in range(4)))
+                if all(answer.status_code == 200 for answer in answers):
                     return
             except httpx.TransportError:
                 pass
@@ -129,7 +131,9 @@ async def _deal_at(pair: Pair, http: httpx.AsyncClient, move: str) -> Deal:
     deal = Deal()
     pair.deals.append(deal)
     while COURSE[deal.acknowledged + 1] != move:
-        assert (await pair.step(http, deal)).is_success, pair.strange
+        answer = await pair.step(http, deal)
+        # A connection that died with the blow before may be found out only now.
+        assert answer.is_success or answer.status_code == 503, pair.strange
     return deal
 
 

@@ -50,7 +50,7 @@ async def test_after_kill_9_of_server_and_database_every_acknowledged_answer_is_
     market: Market, rounds: int
 ) -> None:
     moments = random.Random(rounds)
-    for number in range(3 if rounds <= 20 else min(50, rounds // 200)):
+    for number in range(2 if rounds <= 20 else min(50, rounds // 200)):
         with market.installation.serving() as server:
             if number == 0:
                 await market.sign_in(server)
