@@ -109,6 +109,19 @@ async def database_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def empty_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The URL of a database with nothing in it."""
+    name = f"empty_{uuid.uuid4().hex}"
+    connection = await asyncpg.connect(cluster.url("postgres"))
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield cluster.url(name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
 def clock() -> MovableClock:
     """The clock of this test's server: it stands still until it is moved."""
     return MovableClock()

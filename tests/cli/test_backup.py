@@ -11,7 +11,6 @@ import signal
 import stat
 import subprocess
 import time
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +34,7 @@ from hospitium.storage.embedded import installed_binaries
 from hospitium.storage.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from hospitium.storage.embedded import EmbeddedPostgres
+    pass
 
 
 @pytest.fixture
@@ -54,19 +51,6 @@ def beside(passable_directory: Path, database_url: str, world_file: Path) -> Ins
     made.says("keys", "make")
     made.says("load", str(world_file))
     return made
-
-
-@pytest.fixture
-async def empty_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
-    """The URL of a database with nothing in it."""
-    name = f"empty_{uuid.uuid4().hex}"
-    connection = await asyncpg.connect(cluster.url("postgres"))
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield cluster.url(name)
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from cast import PASSWORD, Caller, House, connected, data
 from doors.conftest import Opening
 from doors.manners import UNKNOWN, everything, partner
 from hospitium.doors.json_body import LARGEST_BODY
-from hospitium.doors.native import accounts
+from hospitium.doors.native import account_shapes as accounts
 from hospitium.doors.native.members import RoleBody
 from hospitium.doors.native.offers import JoiningBody, LookBody, OfferBody
 from hospitium.doors.native.organizations import ProfileChanges, RegistrationBody

@@ -16,7 +16,7 @@ from hospitium.doors.unit_of_work import perform_as
 from hospitium.engine import errors, events, ids
 from hospitium.engine.accounts import actions as accounts, life
 from hospitium.engine.accounts.actions import AccountForm
-from hospitium.engine.accounts.life import Post
+from hospitium.engine.accounts.mails import Post
 from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import ANONYMOUS, Role
 from hospitium.engine.context import Context

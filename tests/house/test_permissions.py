@@ -20,9 +20,9 @@ STEPS = {
     "engine/accounts/life.py": {"erase"},
     "engine/deliveries/actions.py": {"queue", "claim", "end", "put_off", "spread", "forget_outlived"},
     "engine/grants/actions.py": {"start_for_partnership", "end_caused_by", "end_all_of"},
-    "engine/links/actions.py": {"issue", "use", "end", "void_all", "forget_outlived"},
+    "engine/links/actions.py": {"issue", "use", "end", "forget_outlived"},
     "engine/memberships/actions.py": {"start", "end_all_of"},
-    "engine/offers/actions.py": {"expire_one", "void_all"},
+    "engine/offers/actions.py": {"expire_one"},
     "engine/partnerships/actions.py": {"expire_one"},
     "engine/sessions/actions.py": {"note_failed_sign_in", "end_all_of", "tidy"},
     "engine/throttles/actions.py": {

@@ -31,7 +31,6 @@ READERS = {
         "grants": "how far a restore's hold must reach",
         "memberships": "likewise",
     },
-    "engine/memberships/actions.py": {"organizations": "its row is what is locked before its members change"},
     "engine/offers/queries.py": {"organizations": "an offer is shown with who makes it"},
     "engine/memberships/queries.py": {
         "accounts": "a member is shown with name and address, and counts as administrator only if he can act",
@@ -63,7 +62,6 @@ SELECTORS = {
     "engine/events.py": "the trail",
     "engine/grants/actions.py": "rows of a new pair of grants, made by INSERT … SELECT",
     "engine/idempotency.py": "one table, one file",
-    "engine/memberships/actions.py": "the lock on the organization's row",
     "engine/throttles/actions.py": "rows to count, made by INSERT … SELECT",
     "engine/sessions/actions.py": "the hash, compared again in the transaction that signs in",
 }

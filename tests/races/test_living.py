@@ -13,14 +13,15 @@ import pytest
 from engine.ground import NOBODYS_HASH, Ground
 from hospitium.engine.accounts import life, queries as account_queries
 from hospitium.engine.accounts.actions import AccountForm
-from hospitium.engine.accounts.life import Post
+from hospitium.engine.accounts.mails import Post
 from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import ANONYMOUS, Role
-from hospitium.engine.errors import Unavailable
+from hospitium.engine.errors import Unavailable, WrongCredentials
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
 from hospitium.engine.offers import actions as offers
 from hospitium.engine.offers.record import OFFER_PURPOSE
+from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.secrets import DerivationKey, HashedPassword, LinkToken, derive
 from hospitium.engine.sessions.actions import PasswordVerdict
 from hospitium.engine.throttles import actions as throttles
@@ -144,7 +145,7 @@ async def test_control_without_the_lock_on_the_organization_nobody_stays(
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window.after(monkeypatch, membership_queries._ANOTHER_ADMINISTRATOR)
-    take_the_lock_away(monkeypatch, memberships._LOCK_ORGANIZATIONS)
+    take_the_lock_away(monkeypatch, organization_queries.LOCK)
     pairs = await two_administrators(ground)
     outcomes = await window.race(
         *(lambda who=who, whom=whom: ground.does(who, memberships.remove, whom) for who, whom in pairs)
@@ -182,7 +183,7 @@ async def test_of_joining_and_deleting_at_once_no_deleted_member_remains(
     ground: Ground, window: Window, times: range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whoever deletes has seen no memberships, and is held until the other has made one.
-    window.after(monkeypatch, memberships._LOCK_ORGANIZATIONS, "all")
+    window.after(monkeypatch, membership_queries._OF_ACCOUNT, "all")
     for turn in times:
         await joins_and_leaves(ground, window, f"joiner{turn}")
         assert await ground.violations() == []
@@ -191,13 +192,28 @@ async def test_of_joining_and_deleting_at_once_no_deleted_member_remains(
 async def test_control_without_a_second_look_a_deleted_member_remains(
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def sees_none(*_: Any) -> list[Any]:
+    look = membership_queries.of_account
+
+    async def sees_none(*given: Any) -> list[Any]:
+        await look(*given)
         return []
 
-    window.after(monkeypatch, memberships._LOCK_ORGANIZATIONS, "all")
+    window.after(monkeypatch, membership_queries._OF_ACCOUNT, "all")
     monkeypatch.setattr(membership_queries, "of_account", sees_none)
     await joins_and_leaves(ground, window, "joiner")
     assert await ground.violations() == ["A3"]
+
+
+async def test_a_password_that_was_changed_since_it_was_compared_joins_nothing(ground: Ground) -> None:
+    made = await ground.does("ada", offers.make, "zoe@harbor.example", Role.ADMIN, Language.ENGLISH, POST)
+    token = derive(KEY, OFFER_PURPOSE, made.id, made.nonce)
+    zoe = ground.actors["zoe"].account_id
+    form, password = AccountForm(email=""), HashedPassword("new")
+    before = PasswordVerdict(zoe, HashedPassword("the hash of then"), True)
+    with pytest.raises(WrongCredentials):
+        await ground.does(ANONYMOUS, offers.accept, token, form, password, before)
+    now = PasswordVerdict(zoe, NOBODYS_HASH, True)
+    await ground.does(ANONYMOUS, offers.accept, token, form, password, now)
 
 
 async def _again(ground: Ground, who: Any, deed: Any, *given: Any) -> Any:

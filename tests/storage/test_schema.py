@@ -8,7 +8,6 @@ import pkgutil
 import signal
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,27 +28,11 @@ from hospitium.storage.schema import SCHEMA, WrongSchema, migrate, require_schem
 from hospitium.storage.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from sqlalchemy import Connection
 
-    from hospitium.storage.embedded import EmbeddedPostgres
 
 # Made by the migration, and spoken to in SQL of its own: no noun of the engine has them.
 WITHOUT_A_NOUN = {"alembic_version", "known_keys", "events_other", "event_parties_other", "event_seals_other"}
-
-
-@pytest.fixture
-async def empty_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
-    """The URL of a database with nothing in it."""
-    name = f"empty_{uuid.uuid4().hex}"
-    connection = await asyncpg.connect(cluster.url("postgres"))
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield cluster.url(name)
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
 
 
 async def inspected(url: str, look: Any) -> Any:

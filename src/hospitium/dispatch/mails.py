@@ -91,13 +91,14 @@ class Dispatcher:
         self._settled.clear()
         try:
             while not self._breaker.remaining:
+                busy = bool(self._under_way)
                 delivery = await self._claim()
                 if delivery is not None:
                     await self._begin(delivery)
                 elif self._under_way:
                     # One to an organization may yet become several.
                     await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
-                else:
+                elif not busy:  # what ended while we looked may have become several since
                     break
         finally:
             await self._finish()

@@ -11,7 +11,6 @@ from hospitium.engine.accounts.passwords import checked_password, typed_password
 from hospitium.engine.errors import Invalid
 from hospitium.engine.offers import actions, queries
 from hospitium.engine.permissions import Permission
-from hospitium.engine.throttles import actions as throttles
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from hospitium.engine.accounts.actions import AccountForm
-    from hospitium.engine.accounts.record import Account
     from hospitium.engine.context import Context
-    from hospitium.engine.memberships.record import Membership
+    from hospitium.engine.offers.actions import Joined
     from hospitium.engine.offers.record import Offer
     from hospitium.engine.secrets import HashedPassword, LinkToken
 
@@ -31,19 +29,14 @@ async def look(request: Request[Any, Any, Any], token: LinkToken) -> tuple[Offer
 
     A dead token counts against the network it is tried from. Raises TooManyAttempts, DeadLink.
     """
-    counted = await signing_in.count(request, Permission.ACCEPT_OFFER)
-
-    async def deed(ctx: Context) -> tuple[Offer, str, bool]:
-        found = await actions.look(ctx, token)
-        await throttles.give_back(ctx, [counted])
-        return found
-
-    return await surroundings(request).work.perform(request, Permission.ACCEPT_OFFER, deed)
+    return await signing_in.count_failures(
+        request, Permission.ACCEPT_OFFER, lambda ctx: actions.look(ctx, token)
+    )
 
 
 async def accept(
     request: Request[Any, Any, Any], token: LinkToken, password: str | None, form: AccountForm
-) -> tuple[Account, Membership]:
+) -> Joined:
     """Take an offer up, as who is signed in if no password is given.
 
     Raises TooManyAttempts, Busy, DeadLink, WrongCredentials, AccountDisabled, Forbidden, Invalid, WrongState.
@@ -70,11 +63,12 @@ async def accept(
     attempt = await signing_in.compare(
         request, password, Permission.ACCEPT_OFFER, kept_password, token.digest().hex()
     )
-    new_hash = await house.passwords.hash(typed_password(password))
+    async with signing_in.unless_busy(request, Permission.ACCEPT_OFFER, attempt.tries):
+        new_hash = await house.passwords.hash(typed_password(password))
 
-    async def deed(ctx: Context) -> tuple[Account, Membership]:
-        account, membership = await actions.accept(ctx, token, form, new_hash, attempt.verdict)
-        await attempt.succeeded(ctx, account.id)
-        return account, membership
+    async def deed(ctx: Context) -> Joined:
+        joined = await actions.accept(ctx, token, form, new_hash, attempt.verdict)
+        await attempt.succeeded(ctx, joined.account.id)
+        return joined
 
     return await house.work.perform(request, Permission.ACCEPT_OFFER, deed)

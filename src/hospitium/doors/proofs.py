@@ -12,7 +12,6 @@ from hospitium.doors import signing_in
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts import queries
 from hospitium.engine.accounts.passwords import checked_password
-from hospitium.engine.errors import Busy
 from hospitium.engine.links import queries as link_queries
 from hospitium.engine.throttles import actions as throttles
 
@@ -40,11 +39,8 @@ async def hashed(
     """
     checked = checked_password("password", password)
     counted = await signing_in.count(request, permission)
-    try:
+    async with signing_in.unless_busy(request, permission, [counted]):
         return await surroundings(request).passwords.hash(checked), counted
-    except Busy:
-        await signing_in.give_back(request, permission, counted)
-        raise
 
 
 async def with_new_password(

@@ -6,7 +6,8 @@ apart from those of strangers: whoever guesses can slow strangers down, and neve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hospitium.doors.client_address import client_address, network_of
 from hospitium.doors.surroundings import surroundings
@@ -24,7 +25,7 @@ from hospitium.engine.throttles import actions as throttles, queries as throttle
 from hospitium.engine.throttles.rules import Try, a_try
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from uuid import UUID
 
     from litestar import Request
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from hospitium.doors.surroundings import Surroundings
     from hospitium.engine.context import Context
     from hospitium.engine.secrets import HashedPassword
+
+
+T = TypeVar("T")
 
 
 class Attempt(NamedTuple):
@@ -68,6 +72,34 @@ async def count(request: Request[Any, Any, Any], permission: Permission) -> Try:
     return one
 
 
+async def count_failures(
+    request: Request[Any, Any, Any], permission: Permission, action: Callable[[Context], Awaitable[T]]
+) -> T:
+    """Run an action whose refusal counts against the network it is tried from. Raises TooManyAttempts, and what it raises."""
+    counted = await count(request, permission)
+
+    async def deed(ctx: Context) -> T:
+        done = await action(ctx)
+        await throttles.give_back(ctx, [counted])
+        return done
+
+    return await surroundings(request).work.perform(request, permission, deed)
+
+
+@asynccontextmanager
+async def unless_busy(
+    request: Request[Any, Any, Any], permission: Permission, tries: Sequence[Try]
+) -> AsyncIterator[None]:
+    """Give tries back if the block has no room for its slow work: nothing was compared or made, so nothing failed."""
+    try:
+        yield
+    except Busy:
+        await surroundings(request).work.perform(
+            request, permission, lambda ctx: throttles.give_back(ctx, tries)
+        )
+        raise
+
+
 async def compare(
     request: Request[Any, Any, Any],
     password: str,
@@ -94,18 +126,9 @@ async def compare(
         return kept, tries
 
     kept, tries = await house.work.perform(request, permission, counted)
-    try:
+    async with unless_busy(request, permission, tries):
         verdict = await house.passwords.compare(typed_password(password), kept)
-    except Busy:
-        # Nothing was compared, so nothing failed.
-        await give_back(request, permission, *tries)
-        raise
     return Attempt(verdict, tries, network.key)
-
-
-async def give_back(request: Request[Any, Any, Any], permission: Permission, *tries: Try) -> None:
-    """Give back tries that came to nothing for a reason of our own."""
-    await surroundings(request).work.perform(request, permission, lambda ctx: throttles.give_back(ctx, tries))
 
 
 async def compare_by_email(

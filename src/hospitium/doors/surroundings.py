@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hospitium.engine.accounts.life import Post
+from hospitium.engine.accounts.mails import Post
 
 if TYPE_CHECKING:
     import asyncio

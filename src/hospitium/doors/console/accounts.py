@@ -16,7 +16,6 @@ from hospitium.engine.accounts import life
 from hospitium.engine.errors import DeadLink
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.permissions import Permission
-from hospitium.engine.throttles import actions as throttles
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -119,13 +118,12 @@ async def _follow(
 
 async def _preview(request: Request[Any, Any, Any], kind: Kind, token: LinkToken, *, counts: bool) -> Preview:
     """Return what a link is good for; a dead one counts against the network it is tried from. Raises TooManyAttempts, DeadLink."""
-    counted = [await signing_in.count(request, kind.permission)] if counts else []
 
     async def deed(ctx: Context) -> Preview:
-        found = await life.look(ctx, token, kind.purpose)
-        await throttles.give_back(ctx, counted)
-        return found
+        return await life.look(ctx, token, kind.purpose)
 
+    if counts:
+        return await signing_in.count_failures(request, kind.permission, deed)
     return await surroundings(request).work.perform(request, kind.permission, deed)
 
 

@@ -21,10 +21,11 @@ from hospitium.engine.permissions import Permission
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from hospitium.engine.accounts.mails import Post
     from hospitium.engine.accounts.record import Language
     from hospitium.engine.context import Context
 
-    Ask = Callable[[Context, str, Language, life.Post], Awaitable[None]]
+    Ask = Callable[[Context, str, Language, Post], Awaitable[None]]
 
 _ASKED: dict[str, tuple[Permission, Ask]] = {
     "password": (Permission.RECOVER_ACCOUNT, life.ask_new_password),

@@ -39,18 +39,17 @@ async def join(request: Request[Any, Any, Any]) -> Response[bytes]:
         )
 
     async def accept(token: LinkToken, given: Fields) -> Response[bytes]:
-        offer, organization, _ = await joining.look(request, token)
         form = AccountForm(
-            email=offer.email,
+            email="",  # the offer's, whatever was typed
             first_name=given.get("first_name"),
             last_name=given.get("last_name"),
             language=language_of(request),
         )
         password = given.get("password", given.get("new_password", ""))
         try:
-            await joining.accept(request, token, password, form)
+            joined = await joining.accept(request, token, password, form)
         except WrongState:
             return done(request, "join.member", again=token)
-        return done(request, "join.done", organization=organization)
+        return done(request, "join.done", organization=joined.organization)
 
     return await follow(request, look, {"do": accept}, _TAKES)

@@ -5,23 +5,35 @@ Whoever asks for a link is told the same, whether the address is known or not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from litestar import Request, Response
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from hospitium.doors import json_body, proofs, signing_in
 from hospitium.doors.answers import answer, send
+from hospitium.doors.native.account_shapes import (
+    ACCEPTED,
+    DONE,
+    AccountBody,
+    AccountChanges,
+    AddressBody,
+    ChangedPasswordBody,
+    EmailBody,
+    Export,
+    NewPasswordBody,
+    OwnMembership,
+    PasswordBody,
+    PrintedAccount,
+    PrintedSession,
+    ProofBody,
+    Trail,
+)
 from hospitium.doors.native.wire import page_of, wire_names
-from hospitium.doors.shapes import Email, Instant, NewPassword, OptionalLine, Token, TypedPassword
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts import life, queries
 from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.accounts.passwords import checked_password
-from hospitium.engine.accounts.record import Account, Language
-from hospitium.engine.actor import Role
 from hospitium.engine.errors import Invalid, NotSignedIn
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.permissions import Permission
@@ -31,170 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from hospitium.doors.signing_in import Attempt
+    from hospitium.engine.accounts.mails import Post
+    from hospitium.engine.accounts.record import Account, Language
     from hospitium.engine.context import Context
-    from hospitium.engine.events import Event
     from hospitium.engine.sessions.record import Session
-
-
-class _Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """What comes in."""
-
-
-class AccountBody(_Body):
-    """A new account."""
-
-    email: Email
-    password: NewPassword
-    first_name: OptionalLine | None = None
-    last_name: OptionalLine | None = None
-    language: Language = Language.ENGLISH
-
-
-class AddressBody(_Body):
-    """An address that a link is to be sent to; `language` is that of the mail where there is no account."""
-
-    email: Email
-    language: Language = Language.ENGLISH
-
-
-class ProofBody(_Body):
-    """A link's token, and the account's password; a session of the account serves in its place."""
-
-    token: Token
-    password: TypedPassword | None = None
-
-
-class NewPasswordBody(_Body):
-    """A link's token, and the password the account is to have."""
-
-    token: Token
-    password: NewPassword
-
-
-class ChangedPasswordBody(_Body):
-    """The password as it is, and as it is to be."""
-
-    current_password: TypedPassword
-    password: NewPassword
-
-
-class EmailBody(_Body):
-    """The address the account is to have, and its password."""
-
-    email: Email
-    password: TypedPassword
-
-
-class PasswordBody(_Body):
-    """The account's password."""
-
-    password: TypedPassword
-
-
-class AccountChanges(_Body):
-    """What to change: members that aren't sent stay as they are, null empties a name."""
-
-    first_name: OptionalLine | None | UnsetType = UNSET
-    last_name: OptionalLine | None | UnsetType = UNSET
-    language: Language | UnsetType = UNSET
-
-
-class Accepted(msgspec.Struct):
-    """The same for every address: if there is something to be sent, it is sent."""
-
-    status: Literal["accepted"]
-
-
-class Done(msgspec.Struct):
-    """It is done."""
-
-    status: Literal["done"]
-
-
-class PrintedAccount(msgspec.Struct, rename="camel"):
-    """An account, as its holder sees it."""
-
-    id: UUID
-    email: str
-    first_name: str | None
-    last_name: str | None
-    language: Language
-    confirmed: bool
-    created_at: Instant
-
-    @classmethod
-    def of(cls, account: Account) -> PrintedAccount:
-        return cls(
-            account.id,
-            account.email,
-            account.first_name,
-            account.last_name,
-            account.language,
-            account.is_confirmed,
-            account.created_at,
-        )
-
-
-class OwnMembership(msgspec.Struct, rename="camel"):
-    """An organization the account belongs to, and as what."""
-
-    organization_id: UUID
-    code: str
-    role: Role
-
-
-class PrintedSession(msgspec.Struct, rename="camel"):
-    """A sign-in."""
-
-    id: UUID
-    organization_id: UUID | None
-    started_at: Instant
-    expires_at: Instant
-    current: bool
-
-
-class PrintedEvent(msgspec.Struct, rename="camel"):
-    """A fact in the account's trail; ids, kinds, levels and times, and never what was said."""
-
-    id: UUID
-    at: Instant
-    kind: str
-    actor_kind: str
-    actor_account_id: UUID | None
-    actor_organization_id: UUID | None
-    subject_kind: str
-    subject_id: UUID | None
-    data: dict[str, Any]
-
-
-class Trail(msgspec.Struct, rename="camel"):
-    """Events, the newest first; `next` is where the list goes on, null at its end."""
-
-    trail: list[PrintedEvent]
-    next: UUID | None
-
-    @classmethod
-    def of(cls, found: list[Event], most: int) -> Trail:
-        """Print at most so many of what was found, which is one more if there are more."""
-        page = [
-            PrintedEvent(*(getattr(event, name) for name in PrintedEvent.__struct_fields__))
-            for event in found[:most]
-        ]
-        return cls(page, page[-1].id if len(found) > most else None)
-
-
-class Export(msgspec.Struct, rename="camel"):
-    """All that is kept of an account. Of its trail the newest events; with `next` as `after`, its own address has the rest."""
-
-    account: PrintedAccount
-    memberships: list[OwnMembership]
-    sessions: list[PrintedSession]
-    trail: list[PrintedEvent]
-    next: UUID | None
-
-
-ACCEPTED = Accepted("accepted")
-DONE = Done("done")
 
 
 async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -289,7 +141,8 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[bytes]:
     wanted = checked_password("password", given.password)
 
     attempt = await _compare_own(request, Permission.UPDATE_ACCOUNT, given.current_password)
-    password = await surroundings(request).passwords.hash(wanted)
+    async with signing_in.unless_busy(request, Permission.UPDATE_ACCOUNT, attempt.tries):
+        password = await surroundings(request).passwords.hash(wanted)
     await _with_own_password(
         request,
         Permission.UPDATE_ACCOUNT,
@@ -382,7 +235,7 @@ async def _own(ctx: Context) -> Account:
 async def _ask(
     request: Request[Any, Any, Any],
     permission: Permission,
-    action: Callable[[Context, str, Language, life.Post], Awaitable[None]],
+    action: Callable[[Context, str, Language, Post], Awaitable[None]],
 ) -> Response[bytes]:
     given = await _read(request, AddressBody)
     await signing_in.count(request, permission)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response
 
 from hospitium.doors import json_body
 from hospitium.doors.answers import answer, send
 from hospitium.doors.named_ids import path_id
-from hospitium.doors.native.accounts import DONE
-from hospitium.doors.native.wire import page_of
+from hospitium.doors.native.account_shapes import DONE
+from hospitium.doors.native.wire import Body, Wire, page_of
 from hospitium.doors.shapes import Instant
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.actor import Role
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 FIRST = UUID(int=0)
 
 
-class RoleBody(msgspec.Struct, forbid_unknown_fields=True):
+class RoleBody(Body):
     """What a member is to be."""
 
     role: Role
 
 
-class PrintedMember(msgspec.Struct, rename="camel"):
+class PrintedMember(Wire):
     """A member, as an administrator sees him."""
 
     account_id: UUID
@@ -42,14 +41,14 @@ class PrintedMember(msgspec.Struct, rename="camel"):
     since: Instant
 
 
-class Members(msgspec.Struct, rename="camel"):
+class Members(Wire):
     """Members in the order of their ids; `next` is where the list goes on, null at its end."""
 
     members: list[PrintedMember]
     next: UUID | None
 
 
-class PrintedMembership(msgspec.Struct, rename="camel"):
+class PrintedMembership(Wire):
     """Who is a member, and as what."""
 
     account_id: UUID

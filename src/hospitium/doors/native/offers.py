@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response
 
 from hospitium.doors import joining, json_body
 from hospitium.doors.answers import Answer, answer, once, send
 from hospitium.doors.named_ids import path_id
-from hospitium.doors.native.accounts import DONE, PrintedAccount
-from hospitium.doors.native.wire import page_of, wire_names
+from hospitium.doors.native.account_shapes import DONE, PrintedAccount
+from hospitium.doors.native.wire import Body, Wire, page_of, wire_names
 from hospitium.doors.shapes import Email, Instant, OptionalLine, Token, TypedPassword
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts.actions import AccountForm
@@ -29,11 +28,7 @@ if TYPE_CHECKING:
 LAST = UUID(int=(1 << 128) - 1)
 
 
-class _Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """What comes in."""
-
-
-class OfferBody(_Body):
+class OfferBody(Body):
     """Whom to invite, as what, and in which language the mail is written."""
 
     email: Email
@@ -41,13 +36,13 @@ class OfferBody(_Body):
     language: Language = Language.ENGLISH
 
 
-class LookBody(_Body):
+class LookBody(Body):
     """A link's token."""
 
     token: Token
 
 
-class JoiningBody(_Body):
+class JoiningBody(Body):
     """A link's token, and the password of one's account, which is made with it if there is none; a session serves too."""
 
     token: Token
@@ -57,7 +52,7 @@ class JoiningBody(_Body):
     language: Language = Language.ENGLISH
 
 
-class PrintedOffer(msgspec.Struct, rename="camel"):
+class PrintedOffer(Wire):
     """An invitation, as the administrators who made it see it; its link is only in the mail."""
 
     id: UUID
@@ -85,14 +80,14 @@ class PrintedOffer(msgspec.Struct, rename="camel"):
         )
 
 
-class Offers(msgspec.Struct):
+class Offers(Wire):
     """Invitations, the newest first; `next` is where the list goes on, null at its end."""
 
     offers: list[PrintedOffer]
     next: UUID | None
 
 
-class Preview(msgspec.Struct, rename="camel"):
+class Preview(Wire):
     """What an invitation is, for whoever holds its link."""
 
     organization: str
@@ -102,7 +97,7 @@ class Preview(msgspec.Struct, rename="camel"):
     has_account: bool
 
 
-class Joined(msgspec.Struct, rename="camel"):
+class Joined(Wire):
     """Who has joined which organization, as what."""
 
     account: PrintedAccount
@@ -172,5 +167,5 @@ async def accept(request: Request[Any, Any, Any]) -> Response[bytes]:
         email="", first_name=given.first_name, last_name=given.last_name, language=given.language
     )
     with wire_names():
-        account, membership = await joining.accept(request, LinkToken(given.token), given.password, form)
+        account, membership, _ = await joining.accept(request, LinkToken(given.token), given.password, form)
     return send(answer(200, Joined(PrintedAccount.of(account), membership.organization_id, membership.role)))

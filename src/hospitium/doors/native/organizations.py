@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hospitium.doors import json_body
 from hospitium.doors.answers import Answer, answer, once, send
-from hospitium.doors.native.wire import wire_names
+from hospitium.doors.native.wire import Body, Wire, wire_names
 from hospitium.doors.shapes import Instant, Line, OptionalEmail, OptionalLine, WebAddress, takes, trimmed
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.errors import NotFound
@@ -50,7 +50,7 @@ Specialties = Annotated[
 ]
 
 
-class RegistrationBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+class RegistrationBody(Body):
     """A new organization: `code`, `name` and `type`, and what else one wants to say."""
 
     code: Code
@@ -67,10 +67,10 @@ class RegistrationBody(msgspec.Struct, rename="camel", forbid_unknown_fields=Tru
     contact_name: OptionalLine | None = None
     contact_email: OptionalEmail | None = None
     contact_phone: OptionalLine | None = None
-    specialties: Specialties = []
+    specialties: Specialties = msgspec.field(default_factory=list)
 
 
-class ProfileChanges(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+class ProfileChanges(Body):
     """What to change of a profile: members that aren't sent stay as they are, null empties them."""
 
     name: Line | UnsetType = UNSET
@@ -89,7 +89,7 @@ class ProfileChanges(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
     specialties: Specialties | UnsetType = UNSET
 
 
-class Organization(msgspec.Struct, rename="camel"):
+class Organization(Wire):
     """The whole profile of an organization, as its own people see it."""
 
     id: UUID

@@ -8,7 +8,7 @@ from litestar import Router
 
 from hospitium.doors.json_body import LARGEST_BODY
 from hospitium.doors.native import accounts, api, members, offers, organizations, server, sessions
-from hospitium.doors.native.accounts import (
+from hospitium.doors.native.account_shapes import (
     Accepted,
     AccountBody,
     AccountChanges,

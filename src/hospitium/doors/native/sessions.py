@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response
 
 from hospitium.doors import json_body, signing_in
 from hospitium.doors.answers import Answer, answer, send
 from hospitium.doors.named_ids import body_id, path_id
-from hospitium.doors.native.accounts import DONE, PrintedAccount, PrintedSession, printed_session
+from hospitium.doors.native.account_shapes import DONE, PrintedAccount, PrintedSession
+from hospitium.doors.native.accounts import printed_session
+from hospitium.doors.native.wire import Body, Wire
 from hospitium.doors.shapes import Id, Text, TypedPassword
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.actor import Role
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hospitium.engine.context import Context
 
 
-class SignInBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class SignInBody(Body):
     """An address and its password; `organizationId` chooses among several organizations."""
 
     email: Text
@@ -31,19 +32,19 @@ class SignInBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     organization_id: Id | None = None
 
 
-class RenewalBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class RenewalBody(Body):
     """The refresh token that came last; it is good once."""
 
     refresh_token: Text
 
 
-class OrganizationBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class OrganizationBody(Body):
     """For which organization the session is to act."""
 
     organization_id: Id
 
 
-class SignedIn(msgspec.Struct, rename="camel"):
+class SignedIn(Wire):
     """A session, its tokens, and for whom and as what it acts."""
 
     session_id: UUID
@@ -55,7 +56,7 @@ class SignedIn(msgspec.Struct, rename="camel"):
     role: Role | None
 
 
-class ChosenOrganization(msgspec.Struct, rename="camel"):
+class ChosenOrganization(Wire):
     """For which organization a session acts, and as what."""
 
     session_id: UUID
@@ -63,13 +64,13 @@ class ChosenOrganization(msgspec.Struct, rename="camel"):
     role: Role | None
 
 
-class Sessions(msgspec.Struct):
+class Sessions(Wire):
     """The sessions that are open, the newest first."""
 
     sessions: list[PrintedSession]
 
 
-class Ended(msgspec.Struct):
+class Ended(Wire):
     """How many sessions ended."""
 
     ended: int

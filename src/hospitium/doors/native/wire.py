@@ -30,7 +30,15 @@ PageLimit = Annotated[
 ]
 
 
-class Page(msgspec.Struct, rename="camel"):
+class Wire(msgspec.Struct, rename="camel"):
+    """A shape of this surface: members in camel case."""
+
+
+class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A request body of this surface: what isn't known is refused (ruling 4)."""
+
+
+class Page(Wire):
     """Which part of a list: what comes after the one with this id, and how many at most."""
 
     after: Id | None = None

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
-from sqlalchemy import Boolean, and_, bindparam, func, literal_column, or_, update
+from sqlalchemy import Boolean, Text, bindparam, cast, func, literal_column, or_, update
 from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 
 from hospitium.engine import events
-from hospitium.engine.accounts import queries
+from hospitium.engine.accounts import mails, queries
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, Language, accounts
-from hospitium.engine.deliveries import actions as deliveries
 from hospitium.engine.deliveries.record import Template
 from hospitium.engine.errors import (
     AccountDisabled,
@@ -37,20 +36,21 @@ from hospitium.engine.permissions import Permission, require
 from hospitium.engine.sessions import actions as sessions, queries as session_queries
 from hospitium.engine.text import optional_line
 from hospitium.engine.throttles import actions as throttles
-from hospitium.engine.throttles.rules import a_try
 from hospitium.storage.statements import Query, pair, scalar, struct
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from sqlalchemy import ColumnElement
+
     from hospitium.engine.accounts.actions import AccountForm
+    from hospitium.engine.accounts.mails import Post
     from hospitium.engine.context import Context
     from hospitium.engine.memberships.queries import Belonging
-    from hospitium.engine.secrets import DerivationKey, HashedPassword, LinkToken
+    from hospitium.engine.secrets import HashedPassword, LinkToken
     from hospitium.engine.sessions.actions import PasswordVerdict
     from hospitium.engine.sessions.record import Session
-    from hospitium.engine.throttles.rules import Limit, Try
 
 
 class Preview(NamedTuple):
@@ -60,28 +60,6 @@ class Preview(NamedTuple):
     email: str
     expires_at: datetime
     is_used: bool
-
-
-class Post(NamedTuple):
-    """What it takes to have a link sent: the key its token is derived from, and how many mails a mailbox gets.
-
-    Each sort of mail has a bucket of its own, so that none can be used up to keep another from coming.
-    """
-
-    key: DerivationKey
-    limit: Limit
-
-    def request(self, email_key: str) -> Try:
-        """Return what counts the links that anybody may have sent to a mailbox."""
-        return a_try(self.key.key, self.limit, "mailbox", email_key)
-
-    def notice(self, email_key: str) -> Try:
-        """Return what counts the notices a mailbox gets of what happens to its account."""
-        return a_try(self.key.key, self.limit, "notices", email_key)
-
-    def offer(self, email_key: str) -> Try:
-        """Return what counts the offers that organizations send to a mailbox."""
-        return a_try(self.key.key, self.limit, "offers", email_key)
 
 
 _names = [column.key for column in accounts.c]
@@ -94,76 +72,48 @@ _REGISTER = Query(
     pair(struct(Account), scalar("made")),
 )
 _is_active = accounts.c.status == AccountStatus.ACTIVE.value
-_VERIFY = Query(
-    update(accounts)
-    .where(accounts.c.id == bindparam("account_id"), _is_active, accounts.c.verified_at.is_(None))
-    .values(verified_at=bindparam("now"))
-    .returning(*ACCOUNT_COLUMNS),
-    struct(Account),
-)
-_SET_PASSWORD = Query(
-    update(accounts)
-    .where(accounts.c.id == bindparam("account_id"), _is_active)
-    .values(password_hash=bindparam("new_hash"))
-    .returning(*ACCOUNT_COLUMNS),
-    struct(Account),
-)
+
+
+def _changing(which: ColumnElement[bool] = _is_active, **values: Any) -> Query[Account]:
+    """Return the statement that changes one account, if it is one of those; it gives the row as it is then."""
+    return Query(
+        update(accounts)
+        .where(accounts.c.id == bindparam("account_id"), which)
+        .values(values)
+        .returning(*ACCOUNT_COLUMNS),
+        struct(Account),
+    )
+
+
+_VERIFY = _changing(_is_active & accounts.c.verified_at.is_(None), verified_at=bindparam("now"))
+_SET_PASSWORD = _changing(password_hash=bindparam("new_hash"))
 # A squatter's name goes with him, too.
-_TAKE_OVER = Query(
-    update(accounts)
-    .where(accounts.c.id == bindparam("account_id"), _is_active)
-    .values(
-        password_hash=bindparam("new_hash"),
-        verified_at=bindparam("now"),
-        first_name=bindparam("new_first_name"),
-        last_name=bindparam("new_last_name"),
-    )
-    .returning(*ACCOUNT_COLUMNS),
-    struct(Account),
+_TAKE_OVER = _changing(
+    password_hash=bindparam("new_hash"),
+    verified_at=bindparam("now"),
+    first_name=bindparam("new_first_name"),
+    last_name=bindparam("new_last_name"),
 )
-_SET_EMAIL = Query(
-    update(accounts)
-    .where(accounts.c.id == bindparam("account_id"), _is_active)
-    .values(email=bindparam("new_email"), email_key=bindparam("new_key"), verified_at=bindparam("now"))
-    .returning(*ACCOUNT_COLUMNS),
-    struct(Account),
+_SET_EMAIL = _changing(
+    email=bindparam("new_email"), email_key=bindparam("new_key"), verified_at=bindparam("now")
 )
-_UPDATE = Query(
-    update(accounts)
-    .where(accounts.c.id == bindparam("account_id"), _is_active)
-    .values(
-        first_name=bindparam("new_first_name"),
-        last_name=bindparam("new_last_name"),
-        language=bindparam("new_language"),
-    )
-    .returning(*ACCOUNT_COLUMNS),
-    struct(Account),
+_UPDATE = _changing(
+    first_name=bindparam("new_first_name"),
+    last_name=bindparam("new_last_name"),
+    language=bindparam("new_language"),
 )
-_ERASE = Query(
-    update(accounts)
-    .where(
-        accounts.c.id == bindparam("account_id"),
-        or_(
-            _is_active,
-            and_(
-                bindparam("even_disabled", type_=Boolean),
-                accounts.c.status == AccountStatus.DISABLED.value,
-            ),
-        ),
-    )
-    .values(
-        email="",
-        email_key=func.cast(accounts.c.id, accounts.c.email_key.type),
-        password_hash="",
-        first_name=None,
-        last_name=None,
-        external_id=None,
-        verified_at=None,
-        status=AccountStatus.DELETED.value,
-        ended_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), accounts.c.created_at),
-    )
-    .returning(*ACCOUNT_COLUMNS),
-    struct(Account),
+_is_disabled = accounts.c.status == AccountStatus.DISABLED.value
+_ERASE = _changing(
+    or_(_is_active, bindparam("even_disabled", type_=Boolean) & _is_disabled),
+    email="",
+    email_key=cast(accounts.c.id, Text),
+    password_hash="",
+    first_name=None,
+    last_name=None,
+    external_id=None,
+    verified_at=None,
+    status=AccountStatus.DELETED.value,
+    ended_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), accounts.c.created_at),
 )
 
 
@@ -217,7 +167,7 @@ async def register(ctx: Context, form: AccountForm, password: HashedPassword, po
         purpose, template = LinkPurpose.PASSWORD, Template.REGISTERED_ALREADY
         await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=template)
     if sends:
-        await _send_link(ctx, post, purpose, template, account, account.email, account.email_key)
+        await mails.send_link(ctx, post, purpose, template, account)
 
 
 async def ask_confirmation(ctx: Context, email: str, language: Language, post: Post) -> None:
@@ -335,20 +285,11 @@ async def ask_email_change(ctx: Context, verdict: PasswordVerdict, email: str, p
     await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=Template.NEW_EMAIL)
     if await throttles.allows(ctx, post.request(email_key)):
         if other is None:
-            await _send_link(
-                ctx, post, LinkPurpose.EMAIL, Template.NEW_EMAIL, account, email.strip(), email_key
-            )
+            to = (email.strip(), email_key)
+            await mails.send_link(ctx, post, LinkPurpose.EMAIL, Template.NEW_EMAIL, account, to=to)
         else:
-            await _send_link(
-                ctx,
-                post,
-                LinkPurpose.PASSWORD,
-                Template.REGISTERED_ALREADY,
-                other,
-                other.email,
-                other.email_key,
-            )
-    await _notify(ctx, post, Template.EMAIL_CHANGE_ASKED, account)
+            await mails.send_link(ctx, post, LinkPurpose.PASSWORD, Template.REGISTERED_ALREADY, other)
+    await mails.notify(ctx, post, Template.EMAIL_CHANGE_ASKED, account)
 
 
 async def prove_email(ctx: Context, token: LinkToken, verdict: PasswordVerdict | None, post: Post) -> Account:
@@ -374,7 +315,7 @@ async def prove_email(ctx: Context, token: LinkToken, verdict: PasswordVerdict |
         raise AccountDisabled
     await links.end(ctx, account.id)
     await _tell(ctx, EventKind.ACCOUNT_EMAIL_CHANGED, changed)
-    await _notify_address(ctx, post, Template.EMAIL_CHANGED, account)
+    await mails.notify_address(ctx, post, Template.EMAIL_CHANGED, account)
     return changed
 
 
@@ -418,7 +359,7 @@ async def delete_own(ctx: Context, verdict: PasswordVerdict, post: Post) -> None
     # Somebody made it a member since they were looked for; a second try ends that membership, too.
     if await membership_queries.of_account(ctx, account.id):
         raise Unavailable(1)
-    await _notify_address(ctx, post, Template.ACCOUNT_DELETED, account)
+    await mails.notify_address(ctx, post, Template.ACCOUNT_DELETED, account)
     await erase(ctx, account, "account_deleted", EventKind.ACCOUNT_DELETED)
 
 
@@ -436,12 +377,11 @@ async def join_by_mailbox(
         await _tell(ctx, EventKind.ACCOUNT_REGISTERED, account)
         return account
     _must_be_active(account)
-    knows = verdict.fits and verdict.account_id == account.id
+    _, kept = await queries.lock(ctx, account.id)
     if account.is_confirmed:
-        if not knows:
-            raise WrongCredentials
+        _must_know_password(account, kept, verdict)
         return account
-    if not knows:
+    if not _knows_password(account, kept, verdict):
         return await _take_over(ctx, account, password, form)
     confirmed = await _VERIFY.first(ctx.tx, account_id=account.id, now=ctx.now)
     if confirmed is None:
@@ -500,56 +440,11 @@ async def _ask(
             ctx, EventKind.ACCOUNT_LINK_SENT, subject=("account", None), template=Template.NO_ACCOUNT
         )
         if sends:
-            await _send_to_nobody(ctx, post.key, Template.NO_ACCOUNT, email.strip(), email_key, language)
+            await mails.send_to_nobody(ctx, post.key, Template.NO_ACCOUNT, email.strip(), email_key, language)
         return
     await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=template)
     if sends:
-        await _send_link(ctx, post, purpose, template, account, account.email, account.email_key)
-
-
-async def _send_link(
-    ctx: Context,
-    post: Post,
-    purpose: LinkPurpose,
-    template: Template,
-    account: Account,
-    email: str,
-    email_key: str,
-) -> None:
-    link_id = await links.issue(
-        ctx,
-        purpose,
-        post.key,
-        account_id=account.id,
-        email=email,
-        email_key=email_key,
-        language=account.language,
-    )
-    await deliveries.queue(ctx, template, link_id=link_id)
-
-
-async def _send_to_nobody(
-    ctx: Context, key: DerivationKey, template: Template, email: str, email_key: str, language: Language
-) -> None:
-    """Write to an address without an account, or without one any longer."""
-    # As where there is an account: as much is looked for, and as much is written.
-    await links.end(ctx, ctx.new_id(), [LinkPurpose.NONE], "replaced")
-    link_id = await links.issue(
-        ctx, LinkPurpose.NONE, key, account_id=None, email=email, email_key=email_key, language=language
-    )
-    await deliveries.queue(ctx, template, link_id=link_id)
-
-
-async def _notify(ctx: Context, post: Post, template: Template, account: Account) -> None:
-    """Tell an account's holder what happened to it; nobody, while its mailbox isn't proved to be his."""
-    if account.is_confirmed and await throttles.allows(ctx, post.notice(account.email_key)):
-        await deliveries.queue(ctx, template, account_id=account.id)
-
-
-async def _notify_address(ctx: Context, post: Post, template: Template, account: Account) -> None:
-    """Tell the mailbox an account has at this moment, though it is not to have it any longer."""
-    if account.is_confirmed and await throttles.allows(ctx, post.notice(account.email_key)):
-        await _send_to_nobody(ctx, post.key, template, account.email, account.email_key, account.language)
+        await mails.send_link(ctx, post, purpose, template, account)
 
 
 async def _opened(
@@ -573,7 +468,7 @@ def _must_be_good(ctx: Context, link: Link, account: Account, *, or_used: bool) 
     if account.status is AccountStatus.DELETED:
         raise DeadLink
     was_used = or_used and link.end_reason == "used"
-    if not was_used and (link.ended_at is not None or link.expires_at <= ctx.now):
+    if not was_used and not link.is_open(ctx.now):
         raise DeadLink
     # A link is bound to the address it was sent to; of a change of address, to the account that asked.
     if link.purpose is not LinkPurpose.EMAIL and account.email_key != link.email_key:
@@ -602,9 +497,13 @@ def _must_be_holder(
 
 
 def _must_know_password(account: Account, kept: HashedPassword, verdict: PasswordVerdict) -> None:
-    # The hash is compared again: whoever changed the password in between has the last word.
-    if not verdict.fits or verdict.account_id != account.id or verdict.compared_with != kept:
+    if not _knows_password(account, kept, verdict):
         raise WrongCredentials
+
+
+def _knows_password(account: Account, kept: HashedPassword, verdict: PasswordVerdict) -> bool:
+    # The hash is compared again: whoever changed the password in between has the last word.
+    return verdict.fits and verdict.account_id == account.id and verdict.compared_with == kept
 
 
 async def _own(ctx: Context) -> tuple[Account, HashedPassword]:
@@ -644,7 +543,7 @@ async def _change_password(
     await sessions.end_all_of(ctx, account.id, "password_changed", but=but)
     await links.end(ctx, account.id)
     await _tell(ctx, EventKind.ACCOUNT_PASSWORD_CHANGED, changed)
-    await _notify(ctx, post, Template.PASSWORD_CHANGED, account)
+    await mails.notify(ctx, post, Template.PASSWORD_CHANGED, account)
     return changed
 
 

@@ -23,7 +23,7 @@ from hospitium.engine.errors import NotFound
 from hospitium.engine.links import queries as link_queries
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.memberships.record import memberships
-from hospitium.engine.offers.record import OFFER_COLUMNS, OFFER_PURPOSE, Offer, OfferStatus, offers
+from hospitium.engine.offers.record import OFFER_COLUMNS, OFFER_PURPOSE, Offer, offers
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.partnerships.record import partnerships
 from hospitium.engine.permissions import Permission, require
@@ -173,7 +173,7 @@ async def _letter_with_link(ctx: Context, delivery: Delivery, link_id: UUID) -> 
     if link.purpose is LinkPurpose.NONE:
         return written  # it leads nowhere, so that nothing in it can be too late
     mailbox = await _MAILBOX.first(ctx.tx, account_id=link.account_id)
-    if link.ended_at is not None or link.expires_at <= ctx.now:
+    if not link.is_open(ctx.now):
         return None
     if mailbox is None or mailbox.status is AccountStatus.DELETED:
         return None
@@ -186,7 +186,7 @@ async def _letter_with_offer(ctx: Context, delivery: Delivery, offer_id: UUID) -
     if found is None:
         return None
     offer, organization = found
-    if offer.status is not OfferStatus.PENDING or offer.expires_at <= ctx.now:
+    if not offer.is_open(ctx.now):
         return None
     return msgspec.structs.replace(
         _begun(delivery, offer.email, offer.language),

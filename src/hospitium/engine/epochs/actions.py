@@ -14,7 +14,7 @@ from hospitium.engine.epochs.record import EPOCH_COLUMNS, Epoch, epochs
 from hospitium.engine.epochs.revocations import Applied, Trail, apply_since
 from hospitium.engine.errors import WrongState
 from hospitium.engine.events import EventKind
-from hospitium.engine.links import actions as links
+from hospitium.engine.links import restored as links
 from hospitium.engine.offers import restored as offers
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.sessions import restored as sessions

@@ -14,6 +14,8 @@ from hospitium.storage.statements import Query, Statement, scalar
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from sqlalchemy import ColumnElement, Update
+
     from hospitium.engine.context import Context
     from hospitium.engine.partnerships.record import Partnership
 
@@ -44,28 +46,25 @@ _START_FOR_PARTNERSHIP = Statement(
         ),
     )
 )  # fmt: skip
-_END_CAUSED_BY = Query(
-    update(grants)
-    .where(
-        grants.c.cause_id == bindparam("of_cause"),
-        grants.c.cause_kind == bindparam("of_kind"),
-        grants.c.ends_at.is_(None),
-    )
+
+
+def ending(*which: ColumnElement[bool]) -> Update:
+    """Return the statement that ends those of some grants that are open."""
     # Never before it began, though this deed's instant may be older: clocks differ, and locks are waited for.
-    .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), grants.c.starts_at))
-    .returning(grants.c.id),
+    ends_at = func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), grants.c.starts_at)
+    return update(grants).where(*which, grants.c.ends_at.is_(None)).values(ends_at=ends_at)
+
+
+_END_CAUSED_BY = Query(
+    ending(grants.c.cause_id == bindparam("of_cause"), grants.c.cause_kind == bindparam("of_kind")).returning(
+        grants.c.id
+    ),
     scalar("id"),
 )
-
 _END_ALL_OF = Query(
-    update(grants)
-    .where(
-        grants.c.grantee_id == bindparam("of_grantee"),
-        grants.c.grantee_kind == bindparam("of_grantee_kind"),
-        grants.c.ends_at.is_(None),
-    )
-    .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), grants.c.starts_at))
-    .returning(grants.c.id),
+    ending(
+        grants.c.grantee_id == bindparam("of_grantee"), grants.c.grantee_kind == bindparam("of_grantee_kind")
+    ).returning(grants.c.id),
     scalar("id"),
 )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Uuid, bindparam, func, update
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy import Uuid, bindparam, func
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from hospitium.engine.grants.actions import ending
 from hospitium.engine.grants.record import grants
 from hospitium.storage.statements import Statement
 
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
 
     from hospitium.engine.context import Context
 
-_END_AGAIN = Statement(
-    update(grants)
-    .where(grants.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))), grants.c.ends_at.is_(None))
-    .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), grants.c.starts_at))
-)
+_END_AGAIN = Statement(ending(grants.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid)))))
 
 
 async def end_again(ctx: Context, ids: list[UUID]) -> int:

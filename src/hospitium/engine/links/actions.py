@@ -41,11 +41,6 @@ _END = Statement(
     )
     .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
 )
-_END_ALL_BEFORE = Statement(
-    update(links)
-    .where(_is_open, links.c.account_id.is_not(None))
-    .values(ended_at=bindparam("now"), end_reason="restored")
-)
 
 # Not while a delivery names it: what a failed mail was about can be looked up for as long as the failure.
 _FORGET = Statement(
@@ -106,11 +101,6 @@ async def end(
         now=ctx.now,
         reason=reason,
     )
-
-
-async def void_all(ctx: Context) -> int:
-    """End every open link: after a restore nobody can say which of them were used since. Return how many."""
-    return await _END_ALL_BEFORE.run(ctx.tx, now=ctx.now)
 
 
 async def forget_outlived(ctx: Context) -> int:

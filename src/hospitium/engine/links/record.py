@@ -79,5 +79,9 @@ class Link(msgspec.Struct, frozen=True):
     ended_at: datetime | None
     end_reason: str | None
 
+    def is_open(self, now: datetime) -> bool:
+        """Whether it can be used."""
+        return self.ended_at is None and now < self.expires_at
+
 
 LINK_COLUMNS = tuple(links.c[name] for name in Link.__struct_fields__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import asyncpg
-from sqlalchemy import Uuid, bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy import bindparam, func, update
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine import events
 from hospitium.engine.accounts import queries as account_queries
@@ -15,9 +15,9 @@ from hospitium.engine.errors import LastAdministrator, NotFound, NotSignedIn, Wr
 from hospitium.engine.events import EventKind
 from hospitium.engine.memberships import queries
 from hospitium.engine.memberships.record import MEMBERSHIP_COLUMNS, Membership, memberships
-from hospitium.engine.organizations.record import organizations
+from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.permissions import Permission, organization_of, require
-from hospitium.storage.statements import Query, insert_into, scalar, struct
+from hospitium.storage.statements import Query, insert_into, struct
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -38,15 +38,6 @@ _END = Query(
     .values(ends_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), memberships.c.starts_at))
     .returning(*MEMBERSHIP_COLUMNS),
     struct(Membership),
-)
-
-# In the order of ids, always: two deeds that meet wait, and never embrace.
-_LOCK_ORGANIZATIONS = Query(
-    select(organizations.c.id)
-    .where(organizations.c.id == func.any(bindparam("organization_ids", type_=ARRAY(Uuid))))
-    .order_by(organizations.c.id)
-    .with_for_update(key_share=True),
-    scalar("id"),
 )
 
 
@@ -81,10 +72,9 @@ async def add(ctx: Context, account_id: UUID, organization_id: UUID, role: Role)
 async def end(ctx: Context, account_id: UUID, organization_id: UUID) -> Membership:
     """End a membership; takes effect on the account's next request. For the operator. Raises NotFound."""
     require(ctx.actor, Permission.KEEP_ACCOUNTS)
-    ended = await _END.first(ctx.tx, of_account=account_id, of_organization=organization_id, now=ctx.now)
+    ended = await _end(ctx, account_id, organization_id)
     if ended is None:
         raise NotFound("membership")
-    await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended)
     return ended
 
 
@@ -102,7 +92,8 @@ async def change_role(ctx: Context, account_id: UUID, role: Role) -> Membership:
         raise WrongState(f"The role is {role} already")
     if present.role is Role.ADMIN:
         await _spare_the_last_administrator(ctx, account_id, organization_id)
-    await _end_present(ctx, present)
+    if await _end(ctx, account_id, organization_id) is None:
+        raise NotFound("member")
     return await start(ctx, account_id, organization_id, role)
 
 
@@ -121,7 +112,7 @@ async def leave(ctx: Context, organization_id: UUID) -> Membership:
     require(ctx.actor, Permission.LEAVE_ORGANIZATION)
     if ctx.actor.account_id is None:
         raise NotSignedIn
-    await _LOCK_ORGANIZATIONS.all(ctx.tx, organization_ids=[organization_id])
+    await organization_queries.lock(ctx, organization_id)
     return await _end_if_not_last(ctx, ctx.actor.account_id, organization_id, "organization")
 
 
@@ -131,12 +122,10 @@ async def end_all_of(ctx: Context, account_id: UUID, *, even_the_last: bool = Fa
     Raises LastAdministrator, unless `even_the_last`.
     """
     of_account = await queries.of_account(ctx, account_id)
-    await _LOCK_ORGANIZATIONS.all(ctx.tx, organization_ids=[one.organization_id for one in of_account])
+    await organization_queries.lock(ctx, *(one.organization_id for one in of_account))
     for belonging in of_account:
         if even_the_last:
-            present = await queries.open_of(ctx, account_id, belonging.organization_id)
-            if present is not None:
-                await _end_present(ctx, present)
+            await _end(ctx, account_id, belonging.organization_id)
         else:
             await _end_if_not_last(ctx, account_id, belonging.organization_id, "organization")
 
@@ -144,17 +133,18 @@ async def end_all_of(ctx: Context, account_id: UUID, *, even_the_last: bool = Fa
 async def _lock_own_organization(ctx: Context) -> UUID:
     """Lock the actor's organization: of two administrators who remove each other the second finds himself alone."""
     organization_id = organization_of(ctx.actor)
-    await _LOCK_ORGANIZATIONS.all(ctx.tx, organization_ids=[organization_id])
+    await organization_queries.lock(ctx, organization_id)
     return organization_id
 
 
 async def _end_if_not_last(ctx: Context, account_id: UUID, organization_id: UUID, what: str) -> Membership:
     present = await queries.open_of(ctx, account_id, organization_id)
-    if present is None:
-        raise NotFound(what)
-    if present.role is Role.ADMIN:
+    if present is not None and present.role is Role.ADMIN:
         await _spare_the_last_administrator(ctx, account_id, organization_id)
-    return await _end_present(ctx, present)
+    ended = await _end(ctx, account_id, organization_id)
+    if ended is None:
+        raise NotFound(what)
+    return ended
 
 
 async def _spare_the_last_administrator(ctx: Context, account_id: UUID, organization_id: UUID) -> None:
@@ -162,13 +152,11 @@ async def _spare_the_last_administrator(ctx: Context, account_id: UUID, organiza
         raise LastAdministrator
 
 
-async def _end_present(ctx: Context, present: Membership) -> Membership:
-    ended = await _END.first(
-        ctx.tx, of_account=present.account_id, of_organization=present.organization_id, now=ctx.now
-    )
-    if ended is None:
-        raise NotFound("member")
-    await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended)
+async def _end(ctx: Context, account_id: UUID, organization_id: UUID) -> Membership | None:
+    """End the membership that is open, if one is."""
+    ended = await _END.first(ctx.tx, of_account=account_id, of_organization=organization_id, now=ctx.now)
+    if ended is not None:
+        await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended)
     return ended
 
 

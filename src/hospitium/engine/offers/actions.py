@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
-from sqlalchemy import bindparam, update
 
 from hospitium.engine import events
 from hospitium.engine.accounts import life, queries as account_queries
@@ -34,12 +33,12 @@ from hospitium.engine.permissions import Permission, organization_of, require
 from hospitium.engine.secrets import seed
 from hospitium.engine.throttles import actions as throttles
 from hospitium.engine.throttles.rules import Limit, a_try
-from hospitium.storage.statements import Query, Statement, exactly, insert_into, struct
+from hospitium.storage.statements import Query, insert_into, struct
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from hospitium.engine.accounts.life import Post
+    from hospitium.engine.accounts.mails import Post
     from hospitium.engine.accounts.record import Account
     from hospitium.engine.actor import Role
     from hospitium.engine.context import Context
@@ -53,11 +52,6 @@ OFFERS_AN_HOUR = Limit(50, timedelta(seconds=72))
 
 _INSERT = Query(
     insert_into(offers, *Offer.__struct_fields__, "digest").returning(*OFFER_COLUMNS), struct(Offer)
-)
-_WITHDRAW_ALL = Statement(
-    update(offers)
-    .where(exactly(offers.c.status, OfferStatus.PENDING))
-    .values(status=OfferStatus.WITHDRAWN.value, ended_at=bindparam("now"), version=offers.c.version + 1)
 )
 
 
@@ -73,7 +67,7 @@ async def make(ctx: Context, email: str, role: Role, language: Language, post: P
         raise NotSignedIn
     email_key = canonical_email("email", email)
     # Locked, so that of two at once the second counts the first.
-    await organization_queries.lock(ctx, organization_id, organization_id)
+    await organization_queries.lock(ctx, organization_id)
     if await queries.pending_count(ctx, organization_id) >= MOST_PENDING:
         raise OfferLimitReached(MOST_PENDING)
     await _refuse_members(ctx, organization_id, email_key)
@@ -153,14 +147,18 @@ async def look(ctx: Context, token: LinkToken) -> tuple[Offer, str, bool]:
     if found is None:
         raise DeadLink
     offer, organization = found
-    if (
-        offer.status is not OfferStatus.PENDING
-        or offer.expires_at <= ctx.now
-        or organization.organization_status is not OrganizationStatus.ACTIVE
-    ):
+    if not offer.is_open(ctx.now) or organization.organization_status is not OrganizationStatus.ACTIVE:
         raise DeadLink
     account = await account_queries.find(ctx, offer.email_key)
     return offer, organization.name, account is not None and account.is_confirmed
+
+
+class Joined(NamedTuple):
+    """Who has become a member, as what, and of which organization, by its name."""
+
+    account: Account
+    membership: Membership
+    organization: str
 
 
 async def accept(
@@ -169,7 +167,7 @@ async def accept(
     form: AccountForm | None,
     password: HashedPassword | None,
     verdict: PasswordVerdict | None,
-) -> tuple[Account, Membership]:
+) -> Joined:
     """Take an offer up: as the actor, whose mailbox it was sent to, or with the password of the account there is or is to be.
 
     Raises DeadLink, WrongCredentials, AccountDisabled, Forbidden (another account's mailbox), Invalid, WrongState (a
@@ -179,13 +177,13 @@ async def accept(
     seen = await queries.by_token(ctx, token)
     if seen is None:
         raise DeadLink
-    organization_id = seen[0].organization_id
-    locked = await organization_queries.lock(ctx, organization_id, organization_id)
+    organization_id, organization = seen[0].organization_id, seen[1].name
+    locked = await organization_queries.lock(ctx, organization_id)
     if locked[organization_id].status is not OrganizationStatus.ACTIVE:
         raise DeadLink
     # Before any password is judged: of two who bring one link the second finds it used, whoever he is.
     current = await queries.lock_by_token(ctx, token)
-    if current is None or current.status is not OfferStatus.PENDING or current.expires_at <= ctx.now:
+    if current is None or not current.is_open(ctx.now):
         raise DeadLink
     account = await _reader(ctx, current, form, password, verdict)
     offer = await LIFECYCLE.move(ctx, "accept", current.id, by_account=account.id)
@@ -193,7 +191,7 @@ async def accept(
         raise DeadLink
     membership = await memberships.start(ctx, account.id, organization_id, offer.role)
     await _tell(ctx, EventKind.OFFER_ACCEPTED, offer)
-    return account, membership
+    return Joined(account, membership, organization)
 
 
 async def expire_one(ctx: Context) -> bool:
@@ -205,11 +203,6 @@ async def expire_one(ctx: Context) -> bool:
     if expired is not None:
         await _tell(ctx, EventKind.OFFER_EXPIRED, expired)
     return True
-
-
-async def void_all(ctx: Context) -> int:
-    """Withdraw every open offer: after a restore nobody can say which were taken up since. Return how many."""
-    return await _WITHDRAW_ALL.run(ctx.tx, now=ctx.now)
 
 
 async def _reader(

@@ -87,5 +87,9 @@ class Offer(msgspec.Struct, frozen=True):
     key_number: int
     nonce: bytes
 
+    def is_open(self, now: datetime) -> bool:
+        """Whether it can be taken up."""
+        return self.status is OfferStatus.PENDING and now < self.expires_at
+
 
 OFFER_COLUMNS = tuple(offers.c[name] for name in Offer.__struct_fields__)

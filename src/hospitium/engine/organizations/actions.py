@@ -131,7 +131,7 @@ async def update_profile(ctx: Context, changes: dict[str, Any]) -> OrganizationP
     """
     require(ctx.actor, Permission.UPDATE_ORGANIZATION)
     organization_id = organization_of(ctx.actor)
-    await queries.lock(ctx, organization_id, organization_id)
+    await queries.lock(ctx, organization_id)
     before = await queries.by_id(ctx, organization_id)
     if before is None:
         raise NotFound("organization")

@@ -88,16 +88,16 @@ class LockedOrganization(msgspec.Struct, frozen=True):
 # In the order of ids, always: two deeds that meet wait, and never embrace.
 LOCK = Query(
     select(*CARD_COLUMNS, _c.status)
-    .where(_c.id.in_([bindparam("first_id"), bindparam("second_id")]))
+    .where(_c.id == func.any(bindparam("organization_ids", type_=ARRAY(Uuid))))
     .order_by(_c.id)
     .with_for_update(key_share=True),
     pair(struct(OrganizationCard), scalar("status")),
 )
 
 
-async def lock(ctx: Context, first_id: UUID, second_id: UUID) -> dict[UUID, LockedOrganization]:
-    """Lock two organizations in the order of their ids; return those that exist."""
-    rows = await LOCK.all(ctx.tx, first_id=first_id, second_id=second_id)
+async def lock(ctx: Context, *organization_ids: UUID) -> dict[UUID, LockedOrganization]:
+    """Lock organizations in the order of their ids; return those that exist."""
+    rows = await LOCK.all(ctx.tx, organization_ids=list(organization_ids))
     return {card.id: LockedOrganization(card, OrganizationStatus(status)) for card, status in rows}
 
 

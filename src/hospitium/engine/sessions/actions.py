@@ -101,19 +101,12 @@ _MOVE = Query(
 )
 _END = Query(
     update(sessions)
-    .where(sessions.c.id == bindparam("session_id"), sessions.c.ended_at.is_(None))
-    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
-    .returning(*SESSION_COLUMNS),
-    struct(Session),
-)
-_END_OWN = Query(
-    update(sessions)
     .where(
         sessions.c.id == bindparam("session_id"),
         sessions.c.account_id == bindparam("of_account"),
         sessions.c.ended_at.is_(None),
     )
-    .values(ended_at=bindparam("now"), end_reason="ended_by_owner")
+    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
     .returning(*SESSION_COLUMNS),
     struct(Session),
 )
@@ -239,7 +232,7 @@ async def renew(ctx: Context, token: LinkToken, successor: TokenSeed) -> Renewed
     following = None if next_id is None else await queries.token_by_id(ctx, next_id)
     repeated = found.used_at is not None and ctx.now > found.used_at + REPEAT_GRACE
     if following is None or repeated or following.used_at is not None:
-        await _end(ctx, session.id, "token_reused", EventKind.SESSION_TOKEN_REUSED)
+        await _end(ctx, session.id, account.id, "token_reused", EventKind.SESSION_TOKEN_REUSED)
         return TokenReused()
     belonging = await _current(ctx, session)
     return Renewed(SignedIn(session, account, belonging), following)
@@ -265,16 +258,14 @@ async def end(ctx: Context) -> None:
     require(ctx.actor, Permission.SIGN_OUT)
     if ctx.actor.session_id is None:
         raise NotSignedIn
-    await _end(ctx, ctx.actor.session_id, "signed_out", EventKind.SESSION_ENDED)
+    await _end(ctx, ctx.actor.session_id, ctx.actor.account_id, "signed_out", EventKind.SESSION_ENDED)
 
 
 async def end_own(ctx: Context, session_id: UUID) -> None:
     """End one of the actor's own sessions, on whatever device it is. Raises NotFound."""
     require(ctx.actor, Permission.SIGN_OUT)
-    ended = await _END_OWN.first(ctx.tx, session_id=session_id, of_account=ctx.actor.account_id, now=ctx.now)
-    if ended is None:
+    if not await _end(ctx, session_id, ctx.actor.account_id, "ended_by_owner", EventKind.SESSION_ENDED):
         raise NotFound("session")
-    await _tell(ctx, EventKind.SESSION_ENDED, ended)
 
 
 async def end_others(ctx: Context) -> int:
@@ -368,10 +359,12 @@ async def _issue(ctx: Context, session_id: UUID, token: TokenSeed, until: dateti
     )
 
 
-async def _end(ctx: Context, session_id: UUID, reason: str, kind: EventKind) -> None:
-    ended = await _END.first(ctx.tx, session_id=session_id, now=ctx.now, reason=reason)
+async def _end(ctx: Context, session_id: UUID, account_id: UUID | None, reason: str, kind: EventKind) -> bool:
+    """End a session of an account, if it is open; return whether it was."""
+    ended = await _END.first(ctx.tx, session_id=session_id, of_account=account_id, now=ctx.now, reason=reason)
     if ended is not None:
         await _tell(ctx, kind, ended)
+    return ended is not None
 
 
 async def _tell(ctx: Context, kind: EventKind, session: Session) -> None:

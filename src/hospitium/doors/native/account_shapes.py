@@ -1,0 +1,173 @@
+"""What goes in and comes out where accounts are registered, confirmed, changed and shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from hospitium.doors.native.wire import Body, Wire
+from hospitium.doors.shapes import Email, Instant, NewPassword, OptionalLine, Token, TypedPassword
+from hospitium.engine.accounts.record import Account, Language
+from hospitium.engine.actor import Role
+
+if TYPE_CHECKING:
+    from hospitium.engine.events import Event
+
+
+class AccountBody(Body):
+    """A new account."""
+
+    email: Email
+    password: NewPassword
+    first_name: OptionalLine | None = None
+    last_name: OptionalLine | None = None
+    language: Language = Language.ENGLISH
+
+
+class AddressBody(Body):
+    """An address that a link is to be sent to; `language` is that of the mail where there is no account."""
+
+    email: Email
+    language: Language = Language.ENGLISH
+
+
+class ProofBody(Body):
+    """A link's token, and the account's password; a session of the account serves in its place."""
+
+    token: Token
+    password: TypedPassword | None = None
+
+
+class NewPasswordBody(Body):
+    """A link's token, and the password the account is to have."""
+
+    token: Token
+    password: NewPassword
+
+
+class ChangedPasswordBody(Body):
+    """The password as it is, and as it is to be."""
+
+    current_password: TypedPassword
+    password: NewPassword
+
+
+class EmailBody(Body):
+    """The address the account is to have, and its password."""
+
+    email: Email
+    password: TypedPassword
+
+
+class PasswordBody(Body):
+    """The account's password."""
+
+    password: TypedPassword
+
+
+class AccountChanges(Body):
+    """What to change: members that aren't sent stay as they are, null empties a name."""
+
+    first_name: OptionalLine | None | UnsetType = UNSET
+    last_name: OptionalLine | None | UnsetType = UNSET
+    language: Language | UnsetType = UNSET
+
+
+class Accepted(Wire):
+    """The same for every address: if there is something to be sent, it is sent."""
+
+    status: Literal["accepted"]
+
+
+class Done(Wire):
+    """It is done."""
+
+    status: Literal["done"]
+
+
+class PrintedAccount(Wire):
+    """An account, as its holder sees it."""
+
+    id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    language: Language
+    confirmed: bool
+    created_at: Instant
+
+    @classmethod
+    def of(cls, account: Account) -> PrintedAccount:
+        return cls(
+            account.id,
+            account.email,
+            account.first_name,
+            account.last_name,
+            account.language,
+            account.is_confirmed,
+            account.created_at,
+        )
+
+
+class OwnMembership(Wire):
+    """An organization the account belongs to, and as what."""
+
+    organization_id: UUID
+    code: str
+    role: Role
+
+
+class PrintedSession(Wire):
+    """A sign-in."""
+
+    id: UUID
+    organization_id: UUID | None
+    started_at: Instant
+    expires_at: Instant
+    current: bool
+
+
+class PrintedEvent(Wire):
+    """A fact in the account's trail; ids, kinds, levels and times, and never what was said."""
+
+    id: UUID
+    at: Instant
+    kind: str
+    actor_kind: str
+    actor_account_id: UUID | None
+    actor_organization_id: UUID | None
+    subject_kind: str
+    subject_id: UUID | None
+    data: dict[str, Any]
+
+
+class Trail(Wire):
+    """Events, the newest first; `next` is where the list goes on, null at its end."""
+
+    trail: list[PrintedEvent]
+    next: UUID | None
+
+    @classmethod
+    def of(cls, found: list[Event], most: int) -> Trail:
+        """Print at most so many of what was found, which is one more if there are more."""
+        page = [
+            PrintedEvent(*(getattr(event, name) for name in PrintedEvent.__struct_fields__))
+            for event in found[:most]
+        ]
+        return cls(page, page[-1].id if len(found) > most else None)
+
+
+class Export(Wire):
+    """All that is kept of an account. Of its trail the newest events; with `next` as `after`, its own address has the rest."""
+
+    account: PrintedAccount
+    memberships: list[OwnMembership]
+    sessions: list[PrintedSession]
+    trail: list[PrintedEvent]
+    next: UUID | None
+
+
+ACCEPTED = Accepted("accepted")
+DONE = Done("done")
