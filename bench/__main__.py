@@ -6,13 +6,15 @@ import asyncio
 import sys
 import time
 
-from bench import check, cold_start, connect, pages, search
+from bench import check, cold_start, connect, pages, search, shares, shares_pages
 
 BENCHMARKS = {
     "connect": connect.run,
     "search": search.run,
     "pages": pages.run,
     "check": check.run,
+    "shares": shares.run,
+    "shares_pages": shares_pages.run,
     "cold_start": cold_start.run,
 }
 

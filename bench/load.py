@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 import uvloop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
@@ -24,13 +24,13 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 def get(path: str, token: str) -> bytes:
     """Return the bytes of a GET."""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
 def post(path: str, token: str, body: bytes = b"") -> bytes:
     """Return the bytes of a POST of JSON."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -87,6 +87,16 @@ class Pair(NamedTuple):
     answerer: str
 
 
+class Offer(NamedTuple):
+    """Which record (its path) is shared with whom, the tokens of both, and where connections are."""
+
+    record: str
+    connections: str
+    sharer: str
+    email: str
+    target: str
+
+
 async def one_by_one(port: int, requests: list[bytes]) -> list[float]:
     """Send requests one after the other; return the seconds that each took."""
     line = await Line.open(port)
@@ -99,23 +109,55 @@ async def one_by_one(port: int, requests: list[bytes]) -> list[float]:
     return taken
 
 
+async def ask(port: int, request: bytes) -> bytes:
+    """Send one request; return the body of its answer."""
+    line = await Line.open(port)
+    body = await line.ask(request)
+    line.close()
+    return body
+
+
 async def connect(port: int, pairs: list[Pair], at_once: int) -> float:
     """Request and approve every pair, so many at once; return the seconds it all took."""
-    left = iter(pairs)
+    return await _at_once(port, pairs, at_once, _connect)
+
+
+async def share(port: int, offers: list[Offer], at_once: int) -> float:
+    """Share and accept every offer, so many at once; return the seconds it all took."""
+    return await _at_once(port, offers, at_once, _share)
+
+
+async def _at_once(
+    port: int, wanted: list[T], at_once: int, do: Callable[[Line, T], Coroutine[None, None, None]]
+) -> float:
+    left = iter(wanted)
+
+    async def one_after_the_other(line: Line) -> None:
+        for one in left:
+            await do(line, one)
+
     lines = [await Line.open(port) for _ in range(at_once)]
     began = time.perf_counter()
-    await asyncio.gather(*(_connect_the_next(line, left) for line in lines))
+    await asyncio.gather(*(one_after_the_other(line) for line in lines))
     taken = time.perf_counter() - began
     for line in lines:
         line.close()
     return taken
 
 
-async def _connect_the_next(line: Line, left: Iterator[Pair]) -> None:
-    for pair in left:
-        asked = json.dumps({"targetOrganizationId": pair.target_id}).encode()
-        answer = json.loads(await line.ask(post("/api/connections/request", pair.asker, asked)))
-        await line.ask(post(f"/api/connections/{answer['data']['connectionId']}/approve", pair.answerer))
+async def _connect(line: Line, pair: Pair) -> None:
+    asked = json.dumps({"targetOrganizationId": pair.target_id}).encode()
+    answer = json.loads(await line.ask(post("/api/connections/request", pair.asker, asked)))
+    await line.ask(post(f"/api/connections/{answer['data']['connectionId']}/approve", pair.answerer))
+
+
+async def _share(line: Line, offer: Offer) -> None:
+    asked = json.dumps({"targets": [{"email": offer.email, "access": 4}]}).encode()
+    [made] = json.loads(await line.ask(post(f"{offer.record}/connections", offer.sharer, asked)))["data"]
+    at = f"{offer.connections}/"
+    # Who shares never sees the token; its target reads it there.
+    token = json.loads(await line.ask(get(at + made["_id"], offer.target)))["token"]
+    await line.ask(post(at + token, offer.target))
 
 
 async def first_answer(port: int, patience: float = 30.0) -> float:

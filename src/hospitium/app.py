@@ -23,6 +23,7 @@ from hospitium.dispatch.mails import Dispatcher
 from hospitium.doors.access_tokens import AccessTokens
 from hospitium.doors.cli.house import Installation
 from hospitium.doors.console import errors as console_errors, routes as console
+from hospitium.doors.medable import errors as medable_errors, routes as medable
 from hospitium.doors.native import errors as native_errors, routes as native
 from hospitium.doors.openapi.published import Published
 from hospitium.doors.passwords import PasswordGate
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from hospitium.settings import Settings
 
 T = TypeVar("T")
-SURFACES = (radorderpad.SURFACE, native.SURFACE)
+SURFACES = (radorderpad.SURFACE, medable.SURFACE, native.SURFACE)
 DATABASE_NAME = "hospitium"
 WATCH_PAUSE = 1.0  # seconds
 _log = structlog.get_logger("hospitium.app")
@@ -77,7 +78,7 @@ def system_clock() -> datetime:
 def application(parts: Surroundings) -> Observed:
     """Put the doors together as one ASGI application. Raises RuntimeError if a route declares no permission."""
     app = Litestar(
-        [radorderpad.router(), native.router(), console.router()],
+        [radorderpad.router(), medable.router(), native.router(), console.router()],
         exception_handlers={Exception: _answer_where_no_router_matched},
         openapi_config=None,
         logging_config=None,
@@ -94,6 +95,8 @@ def _answer_where_no_router_matched(request: Request[Any, Any, Any], problem: Ex
         return radorderpad_errors.answer_exception(request, problem)
     if f"{request.scope['path']}/".startswith(console.PLACES):
         return console_errors.answer_exception(request, problem)
+    if request.scope["path"].split("/")[2:3] == ["v2"]:
+        return medable_errors.answer_exception(request, problem)
     return native_errors.answer_exception(request, problem)
 
 
@@ -194,6 +197,11 @@ class Composition:
                 "HOSPITIUM_KEYS to their directory (`hospitium keys make` makes them the first time)"
             )
         return Keyring.load(settings.keys, system_clock(), make=settings.database_url is None)
+
+    def link_key(self) -> DerivationKey:
+        """Return the newest key from which the tokens of links are derived. Raises KeyProblem."""
+        keys = link_keys_of(self.keyring())
+        return keys[max(keys)]
 
     def make_keys(self) -> Keyring:
         """Make the keys that aren't there, in the directory that was named or the one in the data directory."""

@@ -48,12 +48,12 @@ GUARDS: Mapping[bytes, bytes] = {
 }
 _GUARDS = list(GUARDS.items())
 _CORS = [
-    (b"access-control-expose-headers", b"X-Request-ID, Retry-After"),
+    (b"access-control-expose-headers", b"X-Request-ID, Retry-After, Medable-Csrf-Token"),
     (b"cross-origin-resource-policy", b"cross-origin"),
 ]
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PATCH, PUT, DELETE"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, Medable-Client-Key"),
     (b"access-control-max-age", str(PREFLIGHT_LIFE).encode()),
 ]
 

@@ -18,14 +18,21 @@ from hospitium.engine.accounts.record import AccountStatus, Language
 from hospitium.engine.actor import Role
 from hospitium.engine.deliveries.record import DeliveryStatus
 from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind
+from hospitium.engine.levels import Level
 from hospitium.engine.links.record import LinkPurpose
+from hospitium.engine.object_types.record import GRANTABLE, RESERVED_NAMES, Storage
 from hospitium.engine.offers.record import OfferStatus
 from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType
 from hospitium.engine.partnerships.record import PartnershipStatus
+from hospitium.engine.records.record import RecordStatus
+from hospitium.engine.shares.record import LIVE, ShareStatus, TargetForm
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 T1, T2, T3 = (T0 + timedelta(days=days) for days in (1, 2, 90))
 BEFORE = T0 - timedelta(seconds=1)
+
+# What rows of other tables refer to (`give_parents`).
+SESSION, TEAM, TYPE, RECORD, GRANT, SHARE = (UUID(int=number) for number in range(1, 7))
 
 Row = dict[str, Any]
 
@@ -38,7 +45,7 @@ def possible(ground: Ground) -> dict[str, Row]:
         "organizations": {"id": uuid4(), "code": "x", "name": "X", "name_key": "x", "type": "both", "status": "active", "created_at": T0, "updated_at": T0},
         "memberships": {"id": uuid4(), "account_id": account, "organization_id": ground.harbor, "role": "member", "starts_at": T0},
         "sessions": {"id": uuid4(), "account_id": account, "started_at": T0, "expires_at": T1},
-        "refresh_tokens": {"id": uuid4(), "session_id": UUID(int=1), "key_number": 1, "nonce": b"n", "digest": b"d", "issued_at": T0, "expires_at": T1},
+        "refresh_tokens": {"id": uuid4(), "session_id": SESSION, "key_number": 1, "nonce": b"n", "digest": b"d", "issued_at": T0, "expires_at": T1},
         "idempotency_keys": {"account_id": account, "key": "k", "request_digest": b"d", "claimed_at": T0},
         "grants": {"id": uuid4(), "grantee_kind": "account", "grantee_id": account, "resource_kind": "record", "resource_id": "r", "level": 4, "starts_at": T0, "cause_kind": "operator"},
         "partnerships": {"id": uuid4(), "source_id": ground.northside, "target_id": ground.lakeside, "status": "pending_approval", "requested_at": T0, "expires_at": T3},
@@ -48,6 +55,12 @@ def possible(ground: Ground) -> dict[str, Row]:
         "epochs": {"number": 2, "place": "here", "begun_at": T0, "taken_at": T0, "holds_until": T1, "confirmed_at": T2},
         "blocks": {"number": 1, "cluster": 1, "first_number": 1, "last_number": 2, "reached_transaction": 1, "reached_position": 1, "hashes": bytes(64), "previous_hash": b"p", "sealed_at": T0, "key_number": 1, "hash": b"h", "signature": b"s"},
         "partnership_tallies": {"organization_id": ground.northside, "side": "source", "status": "approved", "count": 0},
+        "teams": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "name_key": "x", "created_at": T0},
+        "team_memberships": {"id": uuid4(), "team_id": TEAM, "account_id": account, "is_owner": True, "starts_at": T0},
+        "object_types": {"id": uuid4(), "organization_id": ground.northside, "name": "c_x", "plural_name": "c_xs", "label": "X", "storage": "stored", "allows_shares": True, "requires_acceptance": True, "sends_notifications": True, "required_level": 5, "share_chain": [6, 5, 4, 2], "created_at": T0, "updated_at": T0},
+        "records": {"id": uuid4(), "organization_id": ground.northside, "object_type_id": TYPE, "external_id": "x", "owner_id": account, "creator_id": account, "body": {}, "status": "active", "created_at": T0, "updated_at": T0},
+        "shares": {"id": uuid4(), "organization_id": ground.northside, "record_id": RECORD, "object_type_id": TYPE, "target_form": "email", "target_email": "x@y.example", "target_email_key": "x@y.example", "level": 4, "status": "pending", "creator_id": account, "made_under_id": GRANT, "language": "en", "created_at": T0, "expires_at": T3, "key_number": 1, "nonce": b"n", "digest": b"d"},
+        "client_keys": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "digest": b"d", "made_at": T0},
     }  # fmt: skip
 
 
@@ -63,12 +76,19 @@ GONE: Row = {
 ANSWERED: Row = {"status": "approved", "responded_at": T1}
 ENDED: Row = {"terminated_at": T2, "terminated_by": "northside", "termination_reason": "Over"}
 
+TO_NOBODY: Row = {"target_email": None, "target_email_key": None}
+TO_TEAM: Row = {"target_form": "team", "target_team_id": TEAM, **TO_NOBODY}
+WITHOUT_TOKEN: Row = {"key_number": None, "nonce": None, "digest": None}
+WITHDRAWN: Row = {"status": "withdrawn", "ended_at": T1}
+DELETED: Row = {"status": "deleted", "ended_at": T1, "body": None, "external_id": None}
+ADA = "ada"  # stands for the id of her account
+
 # constraint: table, and what to change of a possible row; each of several changes alone breaks it.
 IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "accounts_status_check": ("accounts", [{"status": "asleep"}, {"status": ""}]),
     "accounts_language_check": ("accounts", [{"language": "fr"}, {"language": "EN"}]),
     "accounts_end_has_a_time_check": ("accounts", [{"ended_at": T1}, GONE | {"ended_at": None}]),
-    "accounts_deleted_is_nobody_check": ("accounts", [GONE | {name: "x"} for name in ("email", "email_key", "password_hash", "first_name", "last_name", "external_id")] + [GONE | {"verified_at": T0}]),
+    "accounts_deleted_is_nobody_check": ("accounts", [GONE | {name: "x"} for name in ("email", "email_key", "password_hash", "first_name", "last_name", "external_id")] + [GONE | {"verified_at": T0}, GONE | {"registered_with_id": "northside"}]),
     "links_purpose_check": ("links", [{"purpose": "offer"}]),
     "links_language_check": ("links", [{"language": "fr"}]),
     "links_for_nobody_leads_nowhere_check": ("links", [{"account_id": None}, {"purpose": "none"}]),
@@ -99,6 +119,7 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "grants_cause_kind_check": ("grants", [{"cause_kind": "whim", "cause_id": UUID(int=1)}]),
     "grants_level_check": ("grants", [{"level": 0}, {"level": 8}, {"level": -1}]),
     "grants_ends_after_start_check": ("grants", [{"ends_at": BEFORE}]),
+    "grants_window_check": ("grants", [{"until": T0}, {"until": BEFORE}]),
     "grants_cause_is_named_check": ("grants", [{"cause_id": UUID(int=1)}, {"cause_kind": "share"}, {"cause_kind": "partnership"}]),
     "grants_patient_is_on_a_server_check": ("grants", [{"resource_kind": "patient"}]),
     "grants_owner_has_it_all_check": ("grants", [{"is_owner": True}]),
@@ -121,9 +142,48 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "partnership_tallies_side_check": ("partnership_tallies", [{"side": "middle"}]),
     "partnership_tallies_count_check": ("partnership_tallies", [{"count": -1}]),
     "deliveries_status_check": ("deliveries", [{"status": "lost", "ended_at": T1}]),
-    "deliveries_one_recipient_check": ("deliveries", [{"account_id": None}, {"organization_id": "harbor"}]),
+    "deliveries_one_recipient_check": ("deliveries", [{"account_id": None}, {"organization_id": "harbor"}, {"share_id": SHARE}]),
     "deliveries_end_has_a_time_check": ("deliveries", [{"ended_at": T1}, *({"status": status} for status in ("sent", "spread", "void", "failed"))]),
     "deliveries_attempts_check": ("deliveries", [{"attempts": -1}]),
+    "teams_ends_after_creation_check": ("teams", [{"ended_at": BEFORE}]),
+    "team_memberships_ends_after_start_check": ("team_memberships", [{"ends_at": BEFORE}]),
+    "object_types_storage_check": ("object_types", [{"storage": "cloud"}, {"storage": ""}]),
+    "object_types_name_form_check": ("object_types", [{which: name} for which in ("name", "plural_name") for name in ("", "C_x", "1x", "_x", "a b", "a-b", "a\n", "a" * 64, "ä")]),
+    "object_types_two_names_check": ("object_types", [{"plural_name": "c_x"}]),
+    "object_types_share_chain_check": ("object_types", [{"share_chain": [level]} for level in (0, 1, 3, 7, 8)] + [{"share_chain": [5, 7]}]),
+    "object_types_required_level_check": ("object_types", [{"required_level": 0}, {"required_level": 8}]),
+    "object_types_in_order_check": ("object_types", [{"updated_at": BEFORE}, {"ended_at": BEFORE}]),
+    "records_status_check": ("records", [{"status": "lost"}, {"status": ""}]),
+    "records_end_has_a_time_check": ("records", [{"ended_at": T1}, DELETED | {"ended_at": None}]),
+    "records_archiving_has_a_time_check": ("records", [{"status": "archived"}]),
+    "records_deleted_is_empty_check": ("records", [DELETED | {"body": {}}, DELETED | {"external_id": "x"}]),
+    "records_body_is_an_object_check": ("records", [{"body": body} for body in ([1], "x", 1, True)]),
+    "records_in_order_check": ("records", [{"updated_at": BEFORE}, DELETED | {"ended_at": BEFORE}]),
+    "shares_status_check": ("shares", [{"status": "asleep", "ended_at": T1}, {"status": "", "ended_at": T1}]),
+    "shares_one_context_check": ("shares", [{"shared_account_id": ADA}]),
+    "shares_record_has_a_type_check": ("shares", [{"object_type_id": None}, {"record_id": None, "shared_account_id": ADA}]),
+    "shares_target_form_check": ("shares", [TO_NOBODY | {"target_form": "fax"}]),
+    "shares_address_is_whole_check": ("shares", [{"target_email": None}, {"target_email_key": None}, {"target_form": "account", "target_account_id": ADA}, TO_TEAM | {"target_email": "x@y.example", "target_email_key": "x@y.example"}]),
+    "shares_team_is_named_check": ("shares", [TO_TEAM | {"target_team_id": None}, {"target_team_id": TEAM}]),
+    "shares_account_is_named_check": (
+        "shares",
+        [TO_NOBODY | {"target_form": "account"}, TO_TEAM | {"target_account_id": ADA}, {"target_account_id": ADA}, {"status": "active", "accepted_at": T1}],
+    ),
+    "shares_level_check": ("shares", [{"level": level} for level in (-1, 0, 1, 3, 7, 8)]),
+    "shares_language_check": ("shares", [{"language": "fr"}, {"language": "EN"}]),
+    "shares_made_under_check": ("shares", [{"made_under_id": None}]),
+    "shares_expires_after_creation_check": ("shares", [{"expires_at": T0}, {"expires_at": BEFORE}]),
+    "shares_window_check": ("shares", [{"window_ends_at": T0}, {"window_ends_at": BEFORE}, {"window_starts_at": T2, "window_ends_at": T1}, {"window_starts_at": T1, "window_ends_at": T1}]),
+    "shares_accepted_in_time_check": ("shares", [{"status": "active", "target_account_id": ADA, "accepted_at": at} for at in (BEFORE, T3, T3 + timedelta(days=1))]),
+    "shares_acceptance_has_a_time_check": (
+        "shares",
+        [{"status": status, "ended_at": ended} for status, ended in (("active", None), ("left", T2), ("revoked", T2))]
+        + [{"status": status, "ended_at": ended, "accepted_at": T1, "target_account_id": ADA} for status, ended in (("pending", None), ("declined", T2), ("withdrawn", T2), ("merged", T2))],
+    ),
+    "shares_end_has_a_time_check": ("shares", [{"ended_at": T1}, *({"status": status} for status in ("declined", "withdrawn", "expired", "merged"))]),
+    "shares_token_is_whole_check": ("shares", [{"key_number": None}, {"nonce": None}, WITHDRAWN | {"digest": None}, WITHDRAWN | WITHOUT_TOKEN | {"digest": b"d"}]),
+    "shares_pending_has_a_token_check": ("shares", [WITHOUT_TOKEN]),
+    "client_keys_ends_after_making_check": ("client_keys", [{"ended_at": BEFORE}]),
     "epochs_number_check": ("epochs", [{"number": 0}, {"number": -1}]),
     "epochs_first_holds_nothing_check": ("epochs", [{"number": 1, "taken_at": None, "confirmed_at": None}, {"holds_until": None, "taken_at": None, "confirmed_at": None}]),
     "epochs_taken_is_restored_check": ("epochs", [{"number": 1, "holds_until": None, "confirmed_at": None}]),
@@ -138,17 +198,27 @@ async def insert(ground: Ground, tx: Any, table: str, changes: Row) -> None:
         k: ground.organizations.get(v, v) if isinstance(v, str) and k.endswith(("_id", "_by")) else v
         for k, v in row.items()
     }
+    row = {
+        k: ground.actors["ada"].account_id if v == ADA and k.endswith("_id") else v for k, v in row.items()
+    }
     places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
     await tx.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
 
 
-async def give_a_session(ground: Ground, tx: Any) -> None:
-    await insert(ground, tx, "sessions", {"id": UUID(int=1)})
+async def give_parents(ground: Ground, tx: Any) -> None:
+    """Insert what the rows refer to."""
+    other = {"name": "c_p", "plural_name": "c_ps"}
+    await insert(ground, tx, "sessions", {"id": SESSION})
+    await insert(ground, tx, "teams", {"id": TEAM, "name_key": "p"})
+    await insert(ground, tx, "object_types", {"id": TYPE, **other})
+    await insert(ground, tx, "records", {"id": RECORD, "external_id": None})
+    await insert(ground, tx, "grants", {"id": GRANT})
+    await insert(ground, tx, "shares", {"id": SHARE, "target_email_key": "p@y.example", "digest": b"p"})
 
 
 async def test_the_rows_they_are_made_from_are_possible(ground: Ground) -> None:
     async with ground.trial() as tx:
-        await give_a_session(ground, tx)
+        await give_parents(ground, tx)
         for table in possible(ground):
             await insert(ground, tx, table, {})
 
@@ -156,7 +226,7 @@ async def test_the_rows_they_are_made_from_are_possible(ground: Ground) -> None:
 async def test_each_impossible_row_is_refused_by_its_own_constraint(ground: Ground) -> None:
     wrong = []
     async with ground.trial() as tx:
-        await give_a_session(ground, tx)
+        await give_parents(ground, tx)
         for constraint, (table, cases) in IMPOSSIBLE.items():
             for changes in cases:
                 broken = None
@@ -193,6 +263,11 @@ async def test_every_promise_of_the_database_was_tried(ground: Ground) -> None:
         ("grants_resource_kind_check", ResourceKind),
         ("grants_cause_kind_check", CauseKind),
         ("partnerships_status_check", PartnershipStatus),
+        ("object_types_storage_check", Storage),
+        ("records_status_check", RecordStatus),
+        ("shares_status_check", ShareStatus),
+        ("shares_target_form_check", TargetForm),
+        ("shares_language_check", Language),
     ],
 )
 async def test_the_database_knows_the_words_the_engine_knows(
@@ -202,6 +277,17 @@ async def test_the_database_knows_the_words_the_engine_knows(
         "SELECT pg_get_constraintdef(oid) AS said FROM pg_constraint WHERE conname = $1", constraint
     )
     assert set(found[0]["said"].split("'")[1::2]) == {str(word) for word in words}
+
+
+async def test_the_database_knows_the_levels_that_may_be_given(ground: Ground) -> None:
+    for constraint in ("object_types_share_chain_check", "shares_level_check"):
+        (found,) = await ground.rows(
+            "SELECT pg_get_constraintdef(oid) AS said FROM pg_constraint WHERE conname = $1", constraint
+        )
+        given = {int(digit) for digit in found["said"] if digit.isdigit()}
+        assert given == {int(level) for level in GRANTABLE}, found["said"]
+    assert {Level.PUBLIC, Level.RESERVED, Level.DELETE} == set(Level) - set(GRANTABLE)
+    assert "accounts" in RESERVED_NAMES
 
 
 async def test_a_pair_has_one_live_partnership_whichever_way_it_was_asked(ground: Ground) -> None:
@@ -223,6 +309,105 @@ async def test_an_account_is_in_an_organization_once_at_a_time(ground: Ground) -
         with pytest.raises(asyncpg.UniqueViolationError, match="memberships_one_open_ix"):
             async with tx.transaction():
                 await insert(ground, tx, "memberships", {"id": uuid4(), "role": "admin"})
+
+
+OVER_AND_AGAIN: dict[str, tuple[str, Row, list[Row], list[Row]]] = {
+    # index: table, a row, such beside it that it doesn't take, and such that it does.
+    "teams_one_name_ix": ("teams", {}, [{}], [{"ended_at": T1}, {"name_key": "y"}, {"organization_id": "harbor"}]),
+    "team_memberships_one_open_ix": ("team_memberships", {"is_owner": False}, [{"is_owner": False}, {}], [{"ends_at": T1}]),
+    "object_types_one_name_ix": ("object_types", {}, [{"plural_name": "c_y"}], [{"ended_at": T1}, {"organization_id": "harbor"}]),
+    "object_types_one_plural_name_ix": ("object_types", {}, [{"name": "c_y"}], [{"name": "c_y", "ended_at": T1}, {"name": "c_y", "plural_name": "c_ys"}]),
+    "records_one_external_id_ix": ("records", {}, [{}], [{"external_id": None}, {"external_id": "y"}, DELETED]),
+    "shares_one_to_email_ix": (
+        "shares",
+        {},
+        [{"digest": b"2"}, {"digest": b"2", "status": "active", "accepted_at": T1, "target_account_id": ADA}],
+        [WITHDRAWN | {"digest": b"2"}, {"digest": b"3", "target_email_key": "z@y.example"}, {"digest": b"4", "record_id": None, "object_type_id": None, "shared_account_id": ADA}],
+    ),
+    "shares_one_to_account_ix": (
+        "shares",
+        TO_NOBODY | {"target_form": "account", "target_account_id": ADA},
+        [TO_NOBODY | {"target_form": "account", "target_account_id": ADA, "digest": b"2", **more} for more in ({}, {"status": "active", "accepted_at": T1})],
+        # What was sent to an address, and accepted, stands beside what was given to the account (ruling 14b).
+        [{"digest": b"3", "status": "active", "accepted_at": T1, "target_account_id": ADA}],
+    ),
+    "shares_one_to_team_ix": (
+        "shares",
+        TO_TEAM,
+        [TO_TEAM | {"digest": b"2"}, TO_TEAM | {"digest": b"2", "status": "active", "accepted_at": T1}],
+        [TO_TEAM | WITHDRAWN | {"digest": b"3"}],
+    ),
+    "client_keys_one_name_ix": ("client_keys", {}, [{"digest": b"2"}], [{"digest": b"2", "ended_at": T1}, {"digest": b"3", "name": "Y"}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("index", OVER_AND_AGAIN)
+async def test_what_is_unique_while_it_lasts_is_taken_again_when_it_is_over(
+    ground: Ground, index: str
+) -> None:
+    table, first, refused, taken = OVER_AND_AGAIN[index]
+    async with ground.trial() as tx:
+        await give_parents(ground, tx)
+        await insert(ground, tx, table, first)
+        for second in refused:
+            with pytest.raises(asyncpg.UniqueViolationError, match=index):
+                async with tx.transaction():
+                    await insert(ground, tx, table, {"id": uuid4()} | second)
+        for other in taken:
+            await insert(ground, tx, table, {"id": uuid4()} | other)
+
+
+async def test_a_team_has_one_owner_at_a_time(ground: Ground) -> None:
+    ben = ground.actors["ben"].account_id
+    async with ground.trial() as tx:
+        await give_parents(ground, tx)
+        await insert(ground, tx, "team_memberships", {"ends_at": T1})
+        await insert(ground, tx, "team_memberships", {"id": uuid4()})
+        with pytest.raises(asyncpg.UniqueViolationError, match="team_memberships_one_owner_ix"):
+            async with tx.transaction():
+                await insert(ground, tx, "team_memberships", {"id": uuid4(), "account_id": ben})
+        await insert(ground, tx, "team_memberships", {"id": uuid4(), "account_id": ben, "is_owner": False})
+
+
+@pytest.mark.parametrize(
+    ("table", "index"),
+    [
+        ("shares", "shares_digest_key"),
+        ("client_keys", "client_keys_digest_key"),
+        ("sessions", "sessions_cookie_digest_key"),
+    ],
+)
+async def test_a_token_stands_for_one_thing_for_ever(ground: Ground, table: str, index: str) -> None:
+    over: Row = {
+        "shares": WITHDRAWN | {"digest": b"same"},
+        "client_keys": {"digest": b"same", "ended_at": T1},
+        "sessions": {"cookie_digest": b"same", "ended_at": T1, "end_reason": "signed_out"},
+    }[table]
+    async with ground.trial() as tx:
+        await give_parents(ground, tx)
+        await insert(ground, tx, table, over)
+        with pytest.raises(asyncpg.UniqueViolationError, match=index):
+            async with tx.transaction():
+                await insert(ground, tx, table, over | {"id": uuid4()})
+
+
+async def test_every_new_promise_of_uniqueness_was_tried(ground: Ground) -> None:
+    """Of the tables of sharing: what is unique besides their ids."""
+    found = await ground.rows(
+        "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indisunique AND NOT indisprimary AND indrelid::regclass::text = ANY($1)",
+        ["teams", "team_memberships", "object_types", "records", "shares", "client_keys"],
+    )
+    tried = {*OVER_AND_AGAIN, "team_memberships_one_owner_ix", "shares_digest_key", "client_keys_digest_key"}
+    assert {row["name"] for row in found} == tried
+    assert {str(status) for status in LIVE} == {"pending", "active"}
+
+
+async def test_a_share_is_of_something(ground: Ground) -> None:
+    async with ground.trial() as tx:
+        await give_parents(ground, tx)
+        with pytest.raises(asyncpg.NotNullViolationError, match="context_id"):
+            async with tx.transaction():
+                await insert(ground, tx, "shares", {"record_id": None, "object_type_id": None})
 
 
 @pytest.mark.parametrize(

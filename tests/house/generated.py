@@ -24,6 +24,7 @@ from hospitium.doors.cli.house import VIOLATED
 from hospitium.doors.cli.main import cli
 from hospitium.doors.console import errors as console_errors, forms, routes as console, texts
 from hospitium.doors.json_body import WrongContentType
+from hospitium.doors.medable import errors as medable_errors, routes as medable
 from hospitium.doors.native import errors as native_errors, routes as native
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
 from hospitium.engine import errors
@@ -32,6 +33,8 @@ from hospitium.engine.offers.lifecycle import MOVES as OFFER_MOVES
 from hospitium.engine.organizations.lifecycle import MOVES as ORGANIZATION_MOVES
 from hospitium.engine.partnerships.lifecycle import MOVES as PARTNERSHIP_MOVES
 from hospitium.engine.permissions import RULES
+from hospitium.engine.records.lifecycle import MOVES as RECORD_MOVES
+from hospitium.engine.shares.lifecycle import MOVES as SHARE_MOVES
 
 sys.path.append(str(Path(__file__).parents[1]))  # run as a script, too, this file is `house.generated`
 from house.tree import ROOT, members_named, modules
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 DIRECTORY = ROOT / "docs" / "reference"
 SURFACES: Mapping[str, tuple[tuple[Route, ...], str]] = {
     "RadOrderPad": (radorderpad.ROUTES, "/api"),
+    "Medable": (medable.ROUTES, ""),
     "own": (native.ROUTES, ""),
     "pages": (console.ROUTES, ""),
 }
@@ -92,6 +96,32 @@ WHEN = {
     EventKind.PARTNERSHIP_REESTABLISHED: "One of the two asked to take it up again, and is its source from here on.",
     EventKind.DELIVERY_RETRIED: "The operator had a mail that failed, or waits, tried again.",
     EventKind.PARTNERSHIP_IMPORTED: "A world file brought it, in the status it says.",
+    EventKind.OBJECT_TYPE_DEFINED: "An administrator, or a world file, defined a kind of records.",
+    EventKind.OBJECT_TYPE_CHANGED: "An administrator changed how records of a kind are shared.",
+    EventKind.OBJECT_TYPE_DROPPED: "An administrator dropped a kind of records of which there were none.",
+    EventKind.RECORD_CREATED: "Somebody made a record, and owns it; `grants` names the owner's grant.",
+    EventKind.RECORD_UPDATED: "The body of a record was replaced; never what it says.",
+    EventKind.RECORD_ARCHIVED: "A record was archived: every share of it ended.",
+    EventKind.RECORD_UNARCHIVED: "A record was taken out of the archive.",
+    EventKind.RECORD_DELETED: "A record was deleted; `grants` names those that ended.",
+    EventKind.TEAM_CREATED: "Somebody, or a world file, made a team.",
+    EventKind.TEAM_RENAMED: "A team got another name.",
+    EventKind.TEAM_ENDED: "A team ended, and with it what was shared with it.",
+    EventKind.TEAM_JOINED: "An account came into a team; `owner` says whether as its owner.",
+    EventKind.TEAM_LEFT: "An account went out of a team, by itself, by another, or with its membership of the organization.",
+    EventKind.SHARE_OFFERED: "Somebody offered to share a record or an account; `form` says how the target was named, never by which address.",
+    EventKind.SHARE_ACCEPTED: "Its target accepted a share; `grants` names the grant that began.",
+    EventKind.SHARE_APPLIED: "A share was made that needs no acceptance; `grants` names the grant that began.",
+    EventKind.SHARE_CHANGED: "A share got another level; `grants` names the grants that ended and began.",
+    EventKind.SHARE_DECLINED: "Its target declined a share.",
+    EventKind.SHARE_WITHDRAWN: "A share was taken back before it was accepted, or what it was made under ended.",
+    EventKind.SHARE_LEFT: "Its target left a share; `grants` names those that ended.",
+    EventKind.SHARE_REVOKED: "A share was taken away, or what it was made under ended; `grants` names those that ended.",
+    EventKind.SHARE_EXPIRED: "Nobody accepted a share in time, or its window closed; written down by the sweep, or by the next deed.",
+    EventKind.SHARE_MERGED: "Its target accepted a share though it had the same from the same hand: that one was raised.",
+    EventKind.SHARE_IMPORTED: "A world file brought a share, in the status it says.",
+    EventKind.CLIENT_KEY_MADE: "The operator, or a world file, made a client key of an organization.",
+    EventKind.CLIENT_KEY_ENDED: "The operator ended a client key.",
     EventKind.TRAIL_RETIRED: "The operator took an old month out of the trail; its seals stay.",
     EventKind.EPOCH_RESTORED: "A backup was restored; `voided` counts the sessions, links, offers and deliveries it ended, `applied` what the trail ended again.",
     EventKind.EPOCH_CONFIRMED: "The operator released the grants that a restore held.",
@@ -164,12 +194,14 @@ def errors_page() -> str:
     rows = []
     for kind in _in_order_of_the_tree():
         printed, own = radorderpad_errors.TABLE[kind], native_errors.TABLE[kind]
+        fault = medable_errors.TABLE[kind]
         exit_code = main.MISUSED if issubclass(kind, errors.Invalid) else main.REFUSED
         rows.append(
             [
                 f"`{kind.__name__}`",
                 _sentence_of(kind),
                 f"{printed.status} `{printed.code}`",
+                f"{fault.status} `{fault.code}` `{fault.err_code}`",
                 f"{own.status} `{own.kind}`",
                 _page_of(console_errors.TABLE[kind]),
                 str(exit_code),
@@ -179,15 +211,15 @@ def errors_page() -> str:
         [
             *_head("Errors", "the tables in `doors/*/errors.py`"),
             "The engine refuses with a kind and its data; each door has one total table from kinds to its own form. The RadOrderPad",
-            'surface answers `{"success": false, "message", "error": {"code", …}}`; our own answers a problem of RFC 9457 whose',
+            'surface answers `{"success": false, "message", "error": {"code", …}}`, the Medable surface a fault with `code` and `errCode`; our own answers a problem of RFC 9457 whose',
             "`type` is `urn:hospitium:problem:` and the word below; a page for people has the title below (a password or an address that is",
             "wrong is said at its field); the command line prints the message and exits with the code.",
             "",
-            *_table(["kind", "what it says", "RadOrderPad", "own API", "pages", "exit"], rows),
+            *_table(["kind", "what it says", "RadOrderPad", "Medable", "own API", "pages", "exit"], rows),
             "",
             "What never reaches the engine:",
             "",
-            *_table(["what happened", "RadOrderPad", "own API", "pages"], _refused_at_the_edge()),
+            *_table(["what happened", "RadOrderPad", "Medable", "own API", "pages"], _refused_at_the_edge()),
         ]
     )
 
@@ -215,6 +247,19 @@ def lifecycle_page() -> str:
             "Made by an administrator who invites a colleague. A link past its time is dead by the clock, whether or not the sweep has run.",
             "",
             *_drawn("pending", "make", OFFER_MOVES),
+            "",
+            "## Share",
+            "",
+            "Made by `offer`; one that needs no acceptance is `active` from the start. One past its time, or whose window has closed, is over by",
+            "the clock, whether or not the sweep has run. What is over is kept, and seen by nobody but in the trail.",
+            "",
+            *_drawn("pending", "offer", SHARE_MOVES),
+            "",
+            "## Record",
+            "",
+            "Made by whoever owns it from then on.",
+            "",
+            *_drawn("active", "create", RECORD_MOVES),
         ]
     )
 
@@ -333,6 +378,8 @@ def _refused_at_the_edge() -> list[list[str]]:
         with capture_logs():
             printed = radorderpad_errors.answer_exception(request, problem)
             own = native_errors.answer_exception(request, problem)
+            fault = medable_errors.answer_exception(request, problem)
+        err_code = msgspec.json.decode(fault.content)["errCode"]
         code = msgspec.json.decode(printed.content)["error"]["code"]
         kind = msgspec.json.decode(own.content)["type"].rpartition(":")[2]
         shown = problem if not isinstance(problem, WrongContentType) else forms.WrongFormType()
@@ -340,12 +387,13 @@ def _refused_at_the_edge() -> list[list[str]]:
             [
                 what,
                 f"{printed.status_code} `{code}`",
+                f"{fault.status_code} `{err_code}`",
                 f"{own.status_code} `{kind}`",
                 _page_of(console_errors.form_of(shown)),
             ]
         )
     not_ours = _page_of(console_errors.form_of(forms.NotOurForm()))
-    return [*rows, ["a form was not opened here, or its browser keeps no cookie", "", "", not_ours]]
+    return [*rows, ["a form was not opened here, or its browser keeps no cookie", "", "", "", not_ours]]
 
 
 def _page_of(form: console_errors.Form) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
@@ -11,6 +11,7 @@ import yaml
 
 from hospitium.doors.cli.main import cli
 from hospitium.doors.cli.world import world_of
+from hospitium.doors.medable.routes import ROUTES as MEDABLE
 from hospitium.doors.radorderpad.routes import ROUTES
 from hospitium.settings import SETTINGS
 from house.generated import DIRECTORY, PAGES
@@ -106,18 +107,24 @@ def _is_a_command(words: list[str]) -> bool:
     return True
 
 
-def test_the_dialects_page_has_every_address() -> None:
-    page = (ROOT / "docs" / "dialects" / "radorderpad.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("dialect", "routes"), [("radorderpad", ROUTES), ("medable", MEDABLE)])
+def test_the_dialects_page_has_every_address(dialect: str, routes: Any) -> None:
+    page = (ROOT / "docs" / "dialects" / f"{dialect}.md").read_text(encoding="utf-8")
     table = page.partition("## Endpoints")[2].partition("\n## ")[0]
     missing = [
         f"{route.method} {route.path}"
-        for route in ROUTES
-        if f"`{route.method} {re.sub(r'{[^}]*}', '{id}', route.path)}`" not in table
+        for route in routes
+        if f"`{route.method} {re.sub(r'{([^}:]*)[^}]*}', _spelled, route.path.removeprefix('/{org:str}/v2'))}`"
+        not in table
         and f"`{route.path.rpartition('/')[2]}`" not in table
     ]
     assert not missing, (
-        f"A dialect is a translation with a page: add {missing} to docs/dialects/radorderpad.md."
+        f"A dialect is a translation with a page: add {missing} to docs/dialects/{dialect}.md."
     )
+
+
+def _spelled(parameter: re.Match[str]) -> str:
+    return f"{{{parameter[1]}}}" if parameter[1] in ("plural", "which") else "{id}"
 
 
 def test_every_setting_named_is_a_setting() -> None:

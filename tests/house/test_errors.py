@@ -11,6 +11,8 @@ import pytest
 from hospitium.engine import errors
 from house.tree import SOURCE, modules
 
+# What was caught, and is told after all of a call was looked at.
+RAISED_AGAIN = {"engine/shares/targets.py": {"refused[0]"}}
 DOORS = sorted(path.parent.name for path in (SOURCE / "doors").glob("*/errors.py"))
 
 
@@ -64,6 +66,6 @@ def test_the_engine_raises_nothing_but_refusals() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Raise) and node.exc is not None:
                 name = ast.unparse(node.exc).partition("(")[0]
-                if name not in names | {"ValueError", "TypeError"}:
+                if name not in names | {"ValueError", "TypeError"} | RAISED_AGAIN.get(place, set()):
                     found.append(f"{place}:{node.lineno} {name}")
     assert not found, f"The engine refuses with a kind of engine/errors.py. Found {found}."

@@ -12,7 +12,10 @@ from house.tree import ROOT, SOURCE, modules
 TEXT = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
 # Tables that are no noun of their own, and of which they are part.
 PARTS = {
+    "client_keys": "client key",
     "deliveries": "delivery",
+    "object_types": "object type",
+    "team_memberships": "team membership",
     "event_parties": "party",
     "familiar_networks": "familiar network",
     "event_seals": "seal",

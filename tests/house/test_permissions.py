@@ -9,6 +9,7 @@ from litestar import get
 
 from hospitium import app
 from hospitium.doors.console import routes as console
+from hospitium.doors.medable import routes as medable
 from hospitium.doors.native import routes as native
 from hospitium.doors.radorderpad import routes as radorderpad
 from hospitium.doors.routing import undeclared
@@ -19,11 +20,22 @@ from house.tree import calls, members_named, modules
 STEPS = {
     "engine/accounts/life.py": {"erase"},
     "engine/deliveries/actions.py": {"queue", "claim", "end", "put_off", "spread", "forget_outlived"},
-    "engine/grants/actions.py": {"start_for_partnership", "end_caused_by", "end_all_of"},
+    "engine/grants/actions.py": {
+        "start_for_partnership",
+        "start_for_owner",
+        "start_for_share",
+        "end_caused_by",
+        "end_caused_by_shares",
+        "end_all_of",
+        "end_all_on_record",
+    },
     "engine/links/actions.py": {"issue", "use", "end", "forget_outlived"},
     "engine/memberships/actions.py": {"start", "end_all_of"},
     "engine/offers/actions.py": {"expire_one"},
     "engine/partnerships/actions.py": {"expire_one"},
+    "engine/records/actions.py": {"delete_all_of"},
+    "engine/shares/actions.py": {"grant", "expire_one"},
+    "engine/teams/actions.py": {"make", "join", "end_again", "leave_all_in"},
     "engine/sessions/actions.py": {"note_failed_sign_in", "end_all_of", "tidy"},
     "engine/throttles/actions.py": {
         "count",
@@ -34,7 +46,12 @@ STEPS = {
         "forget_outlived",
     },
 }
-TABLES = {"radorderpad": radorderpad.ROUTES, "native": native.ROUTES, "console": console.ROUTES}
+TABLES = {
+    "radorderpad": radorderpad.ROUTES,
+    "medable": medable.ROUTES,
+    "native": native.ROUTES,
+    "console": console.ROUTES,
+}
 
 
 def test_every_permission_has_a_rule_and_a_sentence_of_its_own() -> None:

@@ -15,6 +15,7 @@ import schemathesis
 from cast import House, MovableClock
 from hospitium import __version__
 from hospitium.app import SURFACES
+from hospitium.doors.medable.records import RecordBody
 from hospitium.doors.openapi.answers import refusals_of
 from hospitium.doors.openapi.document import document
 from hospitium.doors.openapi.published import Edition
@@ -124,7 +125,7 @@ def test_every_route_says_what_goes_in_and_comes_out(surface: Any, route: Route)
 
 def test_an_output_has_no_defaults_and_a_body_takes_nothing_unknown() -> None:
     for _, route in ROUTES:
-        if route.takes is not None:
+        if route.takes is not None and route.takes is not RecordBody:  # a record has the members it has
             assert route.takes.__struct_config__.forbid_unknown_fields, f"{route.path}: forbid_unknown_fields"
         for shape in route.gives.values():
             for struct in structs_in(shape):

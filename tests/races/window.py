@@ -72,6 +72,16 @@ class Window:
                     return
             await asyncio.sleep(0.001)
 
+    def behind(self, deed: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """Return a deed that begins when somebody has come to the point."""
+
+        async def waits() -> Any:
+            while not self._visits:
+                await asyncio.sleep(0.001)
+            return await deed()
+
+        return waits
+
     async def race(self, *deeds: Callable[[], Awaitable[Any]]) -> list[Any]:
         """Run all deeds at once; return what each returned, or the exception it raised."""
 
@@ -98,6 +108,8 @@ def tally(outcomes: list[Any]) -> Counter[str]:
 def take_the_lock_away(monkeypatch: pytest.MonkeyPatch, *statements: Statement) -> None:
     """For a control: the same statements, without locking."""
     for statement in statements:
-        unlocked, times = re.subn(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?$", "", statement.sql)
+        unlocked, times = re.subn(
+            r"\s+FOR (NO KEY UPDATE|UPDATE|SHARE|KEY SHARE)( OF \w+)?$", "", statement.sql
+        )
         assert times == 1
         monkeypatch.setattr(statement, "sql", unlocked)

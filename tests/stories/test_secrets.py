@@ -99,7 +99,24 @@ def lives(life: Life) -> None:
     offer = life.reads_link()
     life.does("/v1/offers/preview", {"token": offer})
     life.does("/v1/offers/accept", {"token": offer, "password": PASSWORDS[0]})
-    life.signs_in("sam@mail.example", PASSWORDS[0])
+    sam = life.signs_in("sam@mail.example", PASSWORDS[0])
+    shares(life, token, sam)
+
+
+def shares(life: Life, eve: str, sam: str) -> None:
+    """Share a prescription by mail, over a surface with cookies; let it be accepted by its token."""
+    definition = {"name": "c_rx", "pluralName": "c_rxs", "label": "Prescription", "allowConnections": True}
+    life.does("/quay/v2/objects", definition, token=eve)
+    record = life.does("/quay/v2/c_rxs", {"drug": "aspirin"}, token=eve)["_id"]
+    target = {"targets": [{"email": "sam@mail.example", "access": 4}]}
+    life.does(f"/quay/v2/c_rxs/{record}/connections", target, token=eve)
+    offered = life.reads_link()
+    signed_in = life.http.post(
+        "/quay/v2/accounts/login", json={"email": "sam@mail.example", "password": PASSWORDS[0]}
+    )
+    life.secrets += [signed_in.cookies["md.sid"], signed_in.headers["medable-csrf-token"]]
+    life.http.cookies.clear()
+    life.does(f"/quay/v2/connections/{offered}", None, token=sam)
 
 
 def test_nothing_that_is_kept_holds_a_secret(installation: Installation, tmp_path: Path) -> None:
@@ -113,8 +130,8 @@ def test_nothing_that_is_kept_holds_a_secret(installation: Installation, tmp_pat
         kept = {"database": dump, "logs": server.logged + server.said, "metrics": answered.text}
         assert server.stop() == 0
     mails = "".join(map(_text_of, (installation.data / "mailbox").glob("*.eml")))
-    assert len(set(life.links)) == 4
-    assert len(set(life.secrets)) == 3 + 3 * 2
+    assert len(set(life.links)) == 5
+    assert len(set(life.secrets)) == 3 + 3 * 2 + 2
     # What is searched is what was meant: the search finds what ought to be there.
     assert "account.password_changed" in kept["database"]
     assert "/v1/accounts/confirm" in kept["logs"]

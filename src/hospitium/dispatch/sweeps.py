@@ -14,6 +14,7 @@ from hospitium.engine.links import actions as links
 from hospitium.engine.offers import actions as offers
 from hospitium.engine.partnerships import actions as partnerships
 from hospitium.engine.sessions import actions as sessions
+from hospitium.engine.shares import actions as shares
 from hospitium.engine.throttles import actions as throttles
 from hospitium.engine.trail.sealer import seal_next
 from hospitium.storage.database import wait_briefly
@@ -35,6 +36,11 @@ async def expire_one_partnership(ctx: Context) -> bool:
 async def expire_one_offer(ctx: Context) -> bool:
     """Mark one overdue invitation of a colleague as expired."""
     return await offers.expire_one(ctx)
+
+
+async def expire_one_share(ctx: Context) -> bool:
+    """Write down of one share that nobody accepted it in time, or that its window has closed."""
+    return await shares.expire_one(ctx)
 
 
 async def tidy_sessions(ctx: Context) -> bool:
@@ -83,6 +89,7 @@ def sealing(keys: SealKeys) -> Sweep:
 SWEEPS = (
     expire_one_partnership,
     expire_one_offer,
+    expire_one_share,
     forget_idempotency_keys,
     tidy_sessions,
     forget_throttles,

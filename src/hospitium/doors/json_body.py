@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import re
 import typing
 from typing import Any, TypeVar
@@ -54,7 +55,9 @@ def parse(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > DEEPEST_NESTING and _is_too_deep(body):
         raise Invalid("body", f"must not be nested deeper than {DEEPEST_NESTING}")
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_number
+        )
     except Invalid:
         raise
     except (ValueError, RecursionError):
@@ -100,6 +103,14 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise Invalid(_printable(name), "is given twice")
             seen.add(name)
     return members
+
+
+def _number(text: str) -> float:
+    """Read a number that isn't whole; one that no machine number is near (1e400, 1e-400) would become another in silence."""
+    number = float(text)
+    if number in (math.inf, -math.inf) or (number == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+        raise Invalid("body", "has a number that is out of range")
+    return number
 
 
 def _no_constant(name: str) -> Any:

@@ -10,7 +10,7 @@ that the handler uses too. What follows from the rest is derived (`doors/openapi
 * `query`: a struct whose members are the parameters of the query; those with a default needn't be sent.
 * `gives`: the struct of the body for each status of success: what the handler passes to `answer`. `None` is an empty body;
   `Media("text/html")` is not JSON. An output struct has no defaults, other than UNSET where a member may be absent.
-* `refuses`: the engine's refusals this route can meet *besides* what follows from its nature: 400, 413, 415 from a body, 400
+* `refuses`: the refusals of the engine, and of the door itself, that this route can meet *besides* what follows from its nature: 400, 413, 415 from a body, 400
   from a query, 401 and 403 from its permission's need, 404 from an id in its path, 422 from `creates`, 503 from the database.
 * `creates`: the answer is kept under an `Idempotency-Key` (`once`).
 * `alone`: it answers without the database, and so never 503.
@@ -51,7 +51,7 @@ class Route(NamedTuple):
     handler: Callable[..., Any]
     takes: type[msgspec.Struct] | None = None
     gives: Mapping[int, Any] = MappingProxyType({})
-    refuses: tuple[type[Refusal], ...] = ()
+    refuses: tuple[type[Exception], ...] = ()
     query: type[msgspec.Struct] | None = None
     creates: bool = False
     alone: bool = False

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hospitium.doors.surroundings import Surroundings
     from hospitium.engine.context import Context
-    from hospitium.engine.secrets import HashedPassword
+    from hospitium.engine.secrets import HashedPassword, SessionCookie
 
 
 T = TypeVar("T")
@@ -145,9 +145,13 @@ async def compare_by_email(
 
 
 async def sign_in(
-    request: Request[Any, Any, Any], address: str, password: str, organization_id: UUID | None
+    request: Request[Any, Any, Any],
+    address: str,
+    password: str,
+    organization_id: UUID | None,
+    cookie: SessionCookie | None = None,
 ) -> Tokens:
-    """Sign in; act for `organization_id`, or for the oldest active one.
+    """Sign in; act for `organization_id`, or for the oldest active one. A browser is known again by its `cookie`.
 
     Raises Invalid, TooManyAttempts, Busy, WrongCredentials, AccountDisabled, NotConfirmed, OrganizationInactive, Forbidden.
     """
@@ -156,7 +160,7 @@ async def sign_in(
     refresh = seed(house.link_key, REFRESH_PURPOSE, new_id(house.work.clock()))
 
     async def deed(ctx: Context) -> SignedIn:
-        signed_in = await actions.start(ctx, attempt.verdict, organization_id, refresh)
+        signed_in = await actions.start(ctx, attempt.verdict, organization_id, refresh, cookie)
         await attempt.succeeded(ctx, signed_in.account.id)
         return signed_in
 

@@ -16,7 +16,15 @@ import structlog
 from hospitium.engine import events
 from hospitium.engine.actor import ANONYMOUS, Actor
 from hospitium.engine.context import Context
-from hospitium.engine.errors import Conflict, Forbidden, NotFound, Refusal, SessionEnded, Unavailable
+from hospitium.engine.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    NotSignedIn,
+    Refusal,
+    SessionEnded,
+    Unavailable,
+)
 from hospitium.engine.events import EventKind
 from hospitium.engine.permissions import RULES, Need, Permission, require
 from hospitium.engine.sessions.queries import actor_of
@@ -32,9 +40,12 @@ if TYPE_CHECKING:
 
     from hospitium.doors.access_tokens import AccessTokens
     from hospitium.doors.surroundings import Clock
+    from hospitium.engine.secrets import SessionCookie
     from hospitium.storage.database import Database
 
     Watch = Callable[[Permission], AbstractContextManager[None]]
+    Who = Actor | UUID | SessionCookie
+    Entering = Callable[[Context], Awaitable[Actor]]
 
 T = TypeVar("T")
 
@@ -68,23 +79,45 @@ class UnitOfWork:
         anyone may do this. Raises what the deed raises, NotSignedIn, SessionEnded, Unavailable.
         """
         with self._watch(permission):
-            who: Actor | UUID = ANONYMOUS
+            who: Who = ANONYMOUS
             authorization = request.headers.get("authorization")
             if RULES[permission].need is not Need.ANYONE or (recognize and authorization is not None):
                 who = self._access_tokens.session_of(authorization, self.clock())
             return await perform_as(self._database, self.clock, who, permission, deed, about=about)
 
+    async def perform_for(
+        self,
+        who: Who | None,
+        permission: Permission,
+        deed: Callable[[Context], Awaitable[T]],
+        *,
+        about: UUID | None = None,
+        entering: Entering | None = None,
+    ) -> T:
+        """Run a deed for whoever a surface has found out by itself (None: nobody known); `entering` says as whom he acts there.
+
+        Raises what the deed and `entering` raise, NotSignedIn, SessionEnded, Unavailable.
+        """
+        with self._watch(permission):
+            if who is None and RULES[permission].need is not Need.ANYONE:
+                raise NotSignedIn
+            return await perform_as(
+                self._database, self.clock, who or ANONYMOUS, permission, deed, about=about, entering=entering
+            )
+
 
 async def perform_as(
     database: Database,
     clock: Clock,
-    who: Actor | UUID,
+    who: Who,
     permission: Permission,
     deed: Callable[[Context], Awaitable[T]],
     *,
     about: UUID | None = None,
+    entering: Entering | None = None,
 ) -> T:
-    """Run a deed for an actor, or for whoever a session (its id) stands for; return what it returns, when it is committed."""
+    """Run a deed for an actor, or for whoever a session (its id, or its cookie) stands for; return what it returns, when it is
+    committed. `entering` is asked first, in the same transaction, as whom he acts."""
     for attempt in range(1, MOST_TRIES + 1):
         now = clock()
         actor = who if isinstance(who, Actor) else ANONYMOUS
@@ -95,8 +128,12 @@ async def perform_as(
                     if found is None:
                         raise SessionEnded
                     actor = found
+                ctx = Context(tx, actor, now)
+                if entering is not None:
+                    actor = await entering(ctx)
+                    ctx = ctx._replace(actor=actor)
                 require(actor, permission)
-                return await deed(Context(tx, actor, now))
+                return await deed(ctx)
         except Refusal as refusal:
             if isinstance(refusal, _KEPT_REFUSALS) and actor.account_id is not None:
                 await _keep_refusal(database, actor, now, permission, refusal, about)

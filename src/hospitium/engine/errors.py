@@ -2,6 +2,12 @@
 
     Refusal
     ├── Invalid                  what was sent is wrong, in this field, for this reason
+    │   ├── UnknownObjectType
+    │   ├── NoTargets
+    │   ├── TooManyTargets
+    │   ├── WrongTarget
+    │   ├── AccountRequired
+    │   └── AcceptanceRequired
     ├── NotSignedIn              nobody known asks
     │   ├── WrongCredentials
     │   └── SessionEnded
@@ -10,11 +16,18 @@
     │   ├── AccountDisabled
     │   ├── NotConfirmed
     │   ├── OrganizationInactive
-    │   └── RegistrationClosed
+    │   ├── RegistrationClosed
+    │   ├── ClientKeyRequired
+    │   ├── SharingDisabled
+    │   ├── NotSharable
+    │   ├── TargetAccessRequired
+    │   └── NotOnesShare
     ├── NotFound                 it is not there, or not for him; the two are one
+    │   ├── UnknownClientKey
     │   └── DeadLink
     ├── Conflict                 not as things stand
     │   ├── AlreadyConnected
+    │   ├── AlreadyShared
     │   ├── WrongState
     │   ├── RequestExpired
     │   ├── PartnerInactive
@@ -40,24 +53,70 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 
 class Refusal(Exception):
-    """Something was refused; nothing was changed."""
+    """Something was refused; nothing was changed. `field` names what it is about, where it is about one member of what was
+    sent; `besides` is what else would have been refused, of several things sent at once."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.field: str | None = None
+        self.besides: Sequence[Refusal] = ()
 
 
 class Invalid(Refusal):
     """What was sent is wrong: `field` names it (a member, a parameter, or a path such as `accounts[3].email`)."""
 
+    field: str
+
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class UnknownObjectType(Invalid):
+    """The organization has no records of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("object", f"there are no {name} here")
+
+
+class NoTargets(Invalid):
+    """Nobody was named to share with."""
+
+    def __init__(self) -> None:
+        super().__init__("targets", "must name whom to share with")
+
+
+class TooManyTargets(Invalid):
+    """More were named than one call takes: `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("targets", f"must be at most {limit}")
+        self.limit = limit
+
+
+class WrongTarget(Invalid):
+    """Somebody was named with whom this can't be shared, or wrongly."""
+
+
+class AccountRequired(Invalid):
+    """To be shared with at once, one must be named as an account."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "needs the _id of an account")
+
+
+class AcceptanceRequired(Invalid):
+    """What is shared here must be accepted first."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "is not possible: what is shared here must be accepted")
 
 
 class NotSignedIn(Refusal):
@@ -101,10 +160,12 @@ class AccountDisabled(Forbidden):
 
 
 class NotConfirmed(Forbidden):
-    """The account's mailbox is not proved, and this needs it, or its first 24 hours are over (ruling 22)."""
+    """The account's mailbox is not proved, and this needs it, or its first 24 hours are over (ruling 22); `field` names another's."""
 
-    def __init__(self) -> None:
-        super().__init__("Confirm your e-mail address first; a new link can be sent to it at any time")
+    def __init__(self, field: str | None = None) -> None:
+        whose = "Confirm your e-mail address first; a new link can be sent to it at any time"
+        super().__init__(whose if field is None else "This account has not confirmed its e-mail address yet")
+        self.field = field
 
 
 class OrganizationInactive(Forbidden):
@@ -121,12 +182,54 @@ class RegistrationClosed(Forbidden):
         super().__init__("New organizations are registered by the operator of this server")
 
 
+class ClientKeyRequired(Forbidden):
+    """The organization wants every call to say from which application it is."""
+
+    def __init__(self) -> None:
+        super().__init__("This organization asks for a client key with every call: send Medable-Client-Key")
+
+
+class SharingDisabled(Forbidden):
+    """Records of this type, or this archived one, are not shared."""
+
+
+class NotSharable(Forbidden):
+    """The caller may not give that much: `field` names it, where it is one of several."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TargetAccessRequired(Forbidden):
+    """To share at once the caller must be trusted with the target's account."""
+
+    def __init__(self, field: str, level: int) -> None:
+        super().__init__(f"Needs access level {level:d} to the account it is shared with")
+        self.field = field
+
+
+class NotOnesShare(Forbidden):
+    """The share is another's to change or end."""
+
+    def __init__(self) -> None:
+        super().__init__("Only whoever made it, its target, or a holder of more access may do this")
+
+
 class NotFound(Refusal):
     """It is not there, or not for the caller to know of: `resource` is the noun he asked for."""
 
     def __init__(self, resource: str) -> None:
         super().__init__(f"{resource.capitalize()} not found")
         self.resource = resource
+
+
+class UnknownClientKey(NotFound):
+    """The organization has no such client key, or not any more."""
+
+    def __init__(self) -> None:
+        Refusal.__init__(self, "No application of this organization has this client key")
+        self.resource = "app"
 
 
 class DeadLink(NotFound):
@@ -146,6 +249,14 @@ class AlreadyConnected(Conflict):
 
     def __init__(self) -> None:
         super().__init__("Connection already exists or is pending")
+
+
+class AlreadyShared(Conflict):
+    """There is a share of the same with the same target already: `field` names the target."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__("It is shared with this target already, or waits for it")
+        self.field = field
 
 
 class WrongState(Conflict):
@@ -168,6 +279,8 @@ class PartnerInactive(Conflict):
 
 class NameTaken(Conflict):
     """A natural key (a code, an address) is somebody else's: `field` names it."""
+
+    field: str
 
     def __init__(self, field: str) -> None:
         super().__init__(f"This {field} is taken")

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -37,8 +38,9 @@ from hospitium.storage.statements import Query, Statement, scalar, struct
 from hospitium.storage.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from hospitium.engine.actor import Actor
     from hospitium.engine.context import Context
 
 
@@ -87,6 +89,32 @@ class EventKind(StrEnum):
     PARTNERSHIP_TERMINATED = "partnership.terminated"
     PARTNERSHIP_REESTABLISHED = "partnership.reestablished"
     PARTNERSHIP_IMPORTED = "partnership.imported"
+    OBJECT_TYPE_DEFINED = "object_type.defined"
+    OBJECT_TYPE_CHANGED = "object_type.changed"
+    OBJECT_TYPE_DROPPED = "object_type.dropped"
+    RECORD_CREATED = "record.created"
+    RECORD_UPDATED = "record.updated"
+    RECORD_ARCHIVED = "record.archived"
+    RECORD_UNARCHIVED = "record.unarchived"
+    RECORD_DELETED = "record.deleted"
+    TEAM_CREATED = "team.created"
+    TEAM_RENAMED = "team.renamed"
+    TEAM_ENDED = "team.ended"
+    TEAM_JOINED = "team.joined"
+    TEAM_LEFT = "team.left"
+    SHARE_OFFERED = "share.offered"
+    SHARE_ACCEPTED = "share.accepted"
+    SHARE_APPLIED = "share.applied"
+    SHARE_CHANGED = "share.changed"
+    SHARE_DECLINED = "share.declined"
+    SHARE_WITHDRAWN = "share.withdrawn"
+    SHARE_LEFT = "share.left"
+    SHARE_REVOKED = "share.revoked"
+    SHARE_EXPIRED = "share.expired"
+    SHARE_MERGED = "share.merged"
+    SHARE_IMPORTED = "share.imported"
+    CLIENT_KEY_MADE = "client_key.made"
+    CLIENT_KEY_ENDED = "client_key.ended"
     TRAIL_RETIRED = "trail.retired"
     DELIVERY_RETRIED = "delivery.retried"
     EPOCH_RESTORED = "epoch.restored"
@@ -180,6 +208,59 @@ def _recording() -> Any:
 
 _RECORD = Statement(_recording())
 
+
+def _recording_all() -> Any:
+    told = (
+        func.unnest(
+            bindparam("ids", type_=ARRAY(Uuid)),
+            bindparam("subject_ids", type_=ARRAY(Uuid)),
+            bindparam("datas", type_=ARRAY(JSONB)),
+        )
+        .table_valued("id", "subject_id", "data", name="told")
+        .render_derived()
+    )
+    columns = {
+        "id": told.c.id,
+        "at": bindparam("at", type_=TIMESTAMP(timezone=True)),
+        "transaction": literal_column("pg_current_xact_id()::text::bigint"),
+        "kind": bindparam("kind", type_=Text),
+        "actor_kind": bindparam("actor_kind", type_=Text),
+        "actor_account_id": bindparam("actor_account_id", type_=Uuid),
+        "actor_organization_id": bindparam("actor_organization_id", type_=Uuid),
+        "actor_session_id": bindparam("actor_session_id", type_=Uuid),
+        "subject_kind": bindparam("subject_kind", type_=Text),
+        "subject_id": told.c.subject_id,
+        "data": told.c.data,
+    }
+    written = (
+        insert(events)
+        .from_select(list(columns), select(*columns.values()))
+        .returning(events.c.id, events.c.at)
+        .cte("written")
+    )
+    parties = (
+        func.unnest(
+            bindparam("party_events", type_=ARRAY(Uuid)),
+            bindparam("party_ids", type_=ARRAY(Uuid)),
+            bindparam("party_kinds", type_=ARRAY(Text)),
+        )
+        .table_valued("event_id", "party_id", "party_kind", name="party")
+        .render_derived()
+    )
+    return (
+        insert(event_parties)
+        .from_select(
+            ["party_id", "at", "event_id", "party_kind"],
+            select(parties.c.party_id, written.c.at, written.c.id, parties.c.party_kind).join(
+                written, written.c.id == parties.c.event_id
+            ),
+        )
+        .add_cte(written)
+    )
+
+
+_RECORD_ALL = Statement(_recording_all())
+
 _TRAIL_COLUMNS = [events.c[name] for name in Event.__struct_fields__]
 TRAIL = Query(
     select(*_TRAIL_COLUMNS)
@@ -232,6 +313,29 @@ async def newest(ctx: Context, party_id: UUID, after: UUID | None, most: int) ->
     return await OLDER.all(ctx.tx, party_id=party_id, at=at, event_id=after, most=most)
 
 
+class Told(NamedTuple):
+    """What one event says: what it happened to (noun and id), in whose trails it stands besides the actor's own, and its data."""
+
+    subject: tuple[str, UUID | None]
+    organizations: Iterable[UUID | None] = ()
+    accounts: Iterable[UUID | None] = ()
+    data: Mapping[str, Any] = MappingProxyType({})
+
+    def parties(self, actor: Actor) -> dict[UUID, str]:
+        """Return who is concerned, and as what."""
+        organizations = {
+            party: PartyKind.ORGANIZATION.value
+            for party in (*self.organizations, actor.organization_id)
+            if party
+        }
+        accounts = {party: PartyKind.ACCOUNT.value for party in (*self.accounts, actor.account_id) if party}
+        return organizations | accounts
+
+    def said(self) -> dict[str, Any]:
+        """Return its data without what is not said."""
+        return {name: value for name, value in self.data.items() if value is not None}
+
+
 async def record(
     ctx: Context,
     kind: EventKind,
@@ -246,25 +350,51 @@ async def record(
     `subject`: noun and id of what it happened to. `organizations`, `accounts`: in whose trails it stands, besides the
     actor's own. `data`: ids, kinds, levels, times and counts only.
     """
-    actor = ctx.actor
-    parties = {
-        party: PartyKind.ORGANIZATION.value for party in (*organizations, actor.organization_id) if party
-    }
-    parties |= {party: PartyKind.ACCOUNT.value for party in (*accounts, actor.account_id) if party}
+    told = Told(subject, organizations, accounts, data)
+    parties = told.parties(ctx.actor)
     event_id = ctx.new_id()
     await _RECORD.run(
         ctx.tx,
         id=event_id,
-        at=ctx.now,
-        kind=kind.value,
-        actor_kind=actor.kind.value,
-        actor_account_id=actor.account_id,
-        actor_organization_id=actor.organization_id,
-        actor_session_id=actor.session_id,
-        subject_kind=subject[0],
         subject_id=subject[1],
-        data={name: value for name, value in data.items() if value is not None},
+        data=told.said(),
         party_ids=list(parties),
         party_kinds=list(parties.values()),
+        **_common(ctx, kind, subject[0]),
     )
     return event_id
+
+
+async def record_all(ctx: Context, kind: EventKind, told: Sequence[Told]) -> None:
+    """Write that the same happened to several of one noun, in one statement; in the order given."""
+    if not told:
+        return
+    ids = [ctx.new_id() for _ in told]
+    parties = [
+        (event_id, party, party_kind)
+        for event_id, one in zip(ids, told, strict=True)
+        for party, party_kind in one.parties(ctx.actor).items()
+    ]
+    await _RECORD_ALL.run(
+        ctx.tx,
+        ids=ids,
+        subject_ids=[one.subject[1] for one in told],
+        datas=[one.said() for one in told],
+        party_events=[event_id for event_id, _, _ in parties],
+        party_ids=[party for _, party, _ in parties],
+        party_kinds=[party_kind for _, _, party_kind in parties],
+        **_common(ctx, kind, told[0].subject[0]),
+    )
+
+
+def _common(ctx: Context, kind: EventKind, noun: str) -> dict[str, Any]:
+    actor = ctx.actor
+    return {
+        "at": ctx.now,
+        "kind": kind.value,
+        "actor_kind": actor.kind.value,
+        "actor_account_id": actor.account_id,
+        "actor_organization_id": actor.organization_id,
+        "actor_session_id": actor.session_id,
+        "subject_kind": noun,
+    }

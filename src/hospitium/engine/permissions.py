@@ -67,6 +67,22 @@ class Permission(StrEnum):
     TERMINATE_PARTNERSHIP = "partnerships.terminate"
     REESTABLISH_PARTNERSHIP = "partnerships.reestablish"
     KEEP_DELIVERIES = "deliveries.keep"
+    KEEP_OBJECT_TYPES = "object_types.keep"
+    CREATE_RECORD = "records.create"
+    SEE_RECORDS = "records.see"
+    UPDATE_RECORD = "records.update"
+    DELETE_RECORD = "records.delete"
+    SEE_SHARES = "shares.see"
+    MAKE_SHARE = "shares.make"
+    CHANGE_SHARE = "shares.change"
+    ACCEPT_SHARE = "shares.accept"
+    END_SHARE = "shares.end"
+    FOLLOW_SHARE = "shares.follow"
+    SEE_TEAMS = "teams.see"
+    CREATE_TEAM = "teams.create"
+    CHANGE_TEAM = "teams.change"
+    LEAVE_TEAM = "teams.leave"
+    KEEP_CLIENT_KEYS = "client_keys.keep"
     IMPORT_WORLD = "world.import"
     PROVE_TRAIL = "trail.prove"
     RETIRE_TRAIL = "trail.retire"
@@ -117,6 +133,22 @@ RULES: Mapping[Permission, Rule] = {
     Permission.TERMINATE_PARTNERSHIP: Rule(Need.ADMINISTRATOR, "An administrator may end a connection of the own organization."),
     Permission.REESTABLISH_PARTNERSHIP: Rule(Need.ADMINISTRATOR, "An administrator may ask to take up an ended connection of the own organization again."),
     Permission.KEEP_DELIVERIES: Rule(Need.OPERATOR, "The operator may see which mails wait, were sent or failed, and have one tried again."),
+    Permission.KEEP_OBJECT_TYPES: Rule(Need.ADMINISTRATOR, "An administrator may define which kinds of records the own organization has, and how they are shared."),
+    Permission.CREATE_RECORD: Rule(Need.ACCOUNT, "A signed-in account whose address is confirmed may make records, and owns them."),
+    Permission.SEE_RECORDS: Rule(Need.ACCOUNT, "A signed-in account may read the records it was granted level 4 on."),
+    Permission.UPDATE_RECORD: Rule(Need.ACCOUNT, "A signed-in account may change the records it was granted level 6 on."),
+    Permission.DELETE_RECORD: Rule(Need.ACCOUNT, "A signed-in account may archive and delete the records it was granted level 7 on."),
+    Permission.SEE_SHARES: Rule(Need.ACCOUNT, "A signed-in account may see the shares it made, those it was offered, and all of what it was granted level 5 on."),
+    Permission.MAKE_SHARE: Rule(Need.ACCOUNT, "A signed-in account whose address is confirmed may share what it was granted level 5 on, at less than its own level."),
+    Permission.CHANGE_SHARE: Rule(Need.ACCOUNT, "Whoever made a share, or holds Share and more than it gives, may change its level."),
+    Permission.ACCEPT_SHARE: Rule(Need.ACCOUNT, "The target of a share may accept it, once its address is confirmed."),
+    Permission.END_SHARE: Rule(Need.ACCOUNT, "The target of a share may end it, and so may whoever made it, or holds Share and more than it gives."),
+    Permission.FOLLOW_SHARE: Rule(Need.ANYONE, "Whoever has the token of a share may see what waits, and accept it with the password of its account, or decline it."),
+    Permission.SEE_TEAMS: Rule(Need.ACCOUNT, "A signed-in account may see the teams it is in; an administrator, those of the own organization."),
+    Permission.CREATE_TEAM: Rule(Need.STAFF, "Staff may make teams in the own organization, and own them."),
+    Permission.CHANGE_TEAM: Rule(Need.ACCOUNT, "The owner of a team, or an administrator of its organization, may change it and who is in it."),
+    Permission.LEAVE_TEAM: Rule(Need.ACCOUNT, "A signed-in account may leave a team; its owner, or an administrator, may take others out of it."),
+    Permission.KEEP_CLIENT_KEYS: Rule(Need.OPERATOR, "The operator may make and end the client keys of an organization's applications."),
     Permission.IMPORT_WORLD: Rule(Need.OPERATOR, "The operator may load a world file."),
     Permission.PROVE_TRAIL: Rule(Need.OPERATOR, "The operator may prove and export the whole trail."),
     Permission.RETIRE_TRAIL: Rule(Need.OPERATOR, "The operator may take old months out of the trail, once they are sealed."),

@@ -8,6 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from typing import Self
     from uuid import UUID
 
 _BASE_62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -58,6 +59,31 @@ class LinkToken(Secret):
         return hashlib.sha256(self.reveal().encode()).digest()
 
 
+class RandomText(Secret):
+    """A text of 190 random bits that one is shown once, and of which a row keeps the SHA-256."""
+
+    @classmethod
+    def new(cls) -> Self:
+        """Make one: 32 base-62 characters."""
+        return cls("".join(secrets.choice(_BASE_62) for _ in range(TOKEN_LENGTH)))
+
+    def digest(self) -> bytes:
+        """Return what the row keeps of it."""
+        return hashlib.sha256(self.reveal().encode()).digest()
+
+
+class SessionCookie(RandomText):
+    """What a browser keeps, and sends with each request, to stand for a session."""
+
+    def form_token(self) -> str:
+        """Return what shows that a request was made by a page that has seen an answer of ours: derived from the cookie, kept nowhere."""
+        return base_62(hmac.digest(self.reveal().encode(), b"csrf", "sha256"))
+
+
+class ClientKeyText(RandomText):
+    """What an application of an organization sends to say which one it is."""
+
+
 class DerivationKey(NamedTuple):
     """A numbered key from which link tokens are derived."""
 
@@ -86,9 +112,14 @@ def seed(key: DerivationKey, purpose: str, row_id: UUID) -> TokenSeed:
 def derive(key: DerivationKey, purpose: str, row_id: UUID, nonce: bytes) -> LinkToken:
     """Return the token of a seed: HMAC-SHA-256(key, purpose, row id, nonce) as 32 base-62 characters (ruling 14)."""
     mac = hmac.digest(key.key, b"\0".join((purpose.encode(), row_id.bytes, nonce)), "sha256")
+    return LinkToken(base_62(mac))
+
+
+def base_62(mac: bytes) -> str:
+    """Return 32 base-62 characters of a MAC."""
     number = int.from_bytes(mac)
     symbols = []
     for _ in range(TOKEN_LENGTH):
         number, symbol = divmod(number, 62)
         symbols.append(_BASE_62[symbol])
-    return LinkToken("".join(symbols))
+    return "".join(symbols)

@@ -98,18 +98,83 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("A2", "An account has one open membership of an organization at most.", """
         SELECT account_id || ' ' || organization_id AS found FROM memberships
         WHERE ends_at IS NULL GROUP BY account_id, organization_id HAVING count(*) > 1"""),
-    Invariant("R1", "No session, link or offer from before the last restore is open.", """
+    Invariant("R1", "No session, link, offer or pending share from before the last restore is open.", """
         SELECT opened.id::text AS found FROM (SELECT max(taken_at) AS at FROM epochs) AS taken JOIN (
             SELECT id, started_at AS at FROM sessions WHERE ended_at IS NULL
             UNION ALL SELECT id, issued_at FROM links WHERE ended_at IS NULL AND account_id IS NOT NULL
             UNION ALL SELECT id, offered_at FROM offers WHERE ended_at IS NULL
+            UNION ALL SELECT id, created_at FROM shares WHERE status = 'pending'
         ) AS opened ON opened.at <= taken.at"""),
-    Invariant("A3", "A deleted account has nothing that is open: no session, link, membership or grant.", """
+    Invariant("A3", "A deleted account has nothing that is open: no session, link, membership, grant, record or share.", """
         SELECT a.id::text AS found FROM accounts AS a WHERE a.status = 'deleted' AND (
             EXISTS (SELECT FROM sessions AS s WHERE s.account_id = a.id AND s.ended_at IS NULL)
             OR EXISTS (SELECT FROM links AS l WHERE l.account_id = a.id AND l.ended_at IS NULL)
             OR EXISTS (SELECT FROM memberships AS m WHERE m.account_id = a.id AND m.ends_at IS NULL)
-            OR EXISTS (SELECT FROM grants AS g WHERE g.grantee_id = a.id AND g.ends_at IS NULL))"""),
+            OR EXISTS (SELECT FROM grants AS g WHERE g.grantee_id = a.id AND g.ends_at IS NULL)
+            OR EXISTS (SELECT FROM team_memberships AS t WHERE t.account_id = a.id AND t.ends_at IS NULL)
+            OR EXISTS (SELECT FROM records AS r WHERE r.owner_id = a.id AND r.status <> 'deleted')
+            OR EXISTS (SELECT FROM shares AS s WHERE s.target_account_id = a.id AND s.ended_at IS NULL)
+            OR EXISTS (SELECT FROM shares AS s WHERE s.shared_account_id = a.id AND s.ended_at IS NULL))"""),
+    Invariant("H1", "An active share has exactly one open grant: of its level, to its target, on what it is of.", """
+        SELECT s.id::text AS found FROM shares AS s
+        LEFT JOIN grants AS g ON g.cause_id = s.id AND g.cause_kind = 'share' AND g.ends_at IS NULL
+        WHERE s.status = 'active' GROUP BY s.id
+        HAVING count(*) FILTER (WHERE g.level = s.level AND g.resource_id = s.context_id::text
+            AND g.resource_kind = CASE WHEN s.record_id IS NULL THEN 'account' ELSE 'record' END
+            AND g.resource_type = coalesce(s.object_type_id::text, '')
+            AND (g.grantee_kind, g.grantee_id) = (CASE WHEN s.target_team_id IS NULL THEN 'account' ELSE 'team' END,
+                coalesce(s.target_team_id, s.target_account_id))
+            AND g.until IS NOT DISTINCT FROM s.window_ends_at) <> 1 OR count(g.id) <> 1"""),
+    Invariant("H2", "No other share has an open grant, and no grant of a share lacks its share.", """
+        SELECT g.id::text AS found FROM grants AS g LEFT JOIN shares AS s ON s.id = g.cause_id
+        WHERE g.cause_kind = 'share' AND g.ends_at IS NULL AND s.status IS DISTINCT FROM 'active'"""),
+    Invariant("H3", "What was made under a grant that was ended has ended with it.", """
+        SELECT s.id::text AS found FROM shares AS s JOIN grants AS g ON g.id = s.made_under_id
+        WHERE s.ended_at IS NULL AND g.ends_at IS NOT NULL"""),
+    Invariant("H4", "A share gives less than the grant it was made under, of the same, and no longer.", """
+        SELECT s.id::text AS found FROM shares AS s JOIN grants AS g ON g.id = s.made_under_id
+        WHERE s.ended_at IS NULL AND (s.level >= g.level OR g.level < 5 OR g.resource_id <> s.context_id::text
+            OR (g.until IS NOT NULL AND s.window_ends_at IS DISTINCT FROM least(s.window_ends_at, g.until)))"""),
+    Invariant("H5", "The events of a share, replayed, end in the row: same status, same version, none missing.", """
+        SELECT s.id::text AS found FROM shares AS s
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS moves, max((e.data->>'version')::integer) AS version,
+                   min((e.data->>'version')::integer) AS oldest,
+                   (array_agg(e.data->>'status' ORDER BY (e.data->>'version')::integer DESC))[1] AS status
+            FROM events AS e WHERE e.subject_id = s.id AND e.kind LIKE 'share.%'
+        ) AS replayed ON true
+        WHERE (replayed.status IS DISTINCT FROM s.status OR replayed.version IS DISTINCT FROM s.version
+            OR replayed.moves <> s.version)
+        AND s.ended_at IS DISTINCT FROM (SELECT max(begun_at) FROM epochs WHERE holds_until IS NOT NULL)
+        AND NOT (EXISTS (SELECT FROM blocks WHERE cardinality(retired) > 0)
+            AND coalesce(replayed.status, s.status) = s.status AND coalesce(replayed.version, s.version) = s.version
+            AND replayed.moves = coalesce(s.version - replayed.oldest + 1, 0))"""),
+    Invariant("H6", "What was accepted was accepted in time.", """
+        SELECT id::text AS found FROM shares WHERE accepted_at >= expires_at OR accepted_at < created_at"""),
+    Invariant("C1", "A record that is there has one owner's grant, its owner's; one that is deleted has no open grant and no live share.", """
+        SELECT r.id::text AS found FROM records AS r
+        LEFT JOIN grants AS g ON g.resource_kind = 'record' AND g.resource_id = r.id::text AND g.ends_at IS NULL
+        WHERE r.status <> 'deleted' GROUP BY r.id
+        HAVING count(*) FILTER (WHERE g.is_owner AND g.level = 7 AND g.grantee_id = r.owner_id) <> 1 OR count(*) FILTER (WHERE g.is_owner) <> 1
+        UNION ALL
+        SELECT r.id::text FROM records AS r WHERE r.status = 'deleted' AND (
+            EXISTS (SELECT FROM grants AS g WHERE g.resource_kind = 'record' AND g.resource_id = r.id::text AND g.ends_at IS NULL)
+            OR EXISTS (SELECT FROM shares AS s WHERE s.record_id = r.id AND s.ended_at IS NULL))
+        UNION ALL
+        SELECT r.id::text FROM records AS r WHERE r.status = 'archived' AND EXISTS (
+            SELECT FROM shares AS s WHERE s.record_id = r.id AND s.ended_at IS NULL)"""),
+    Invariant("C2", "A record, its type and its shares are of one organization.", """
+        SELECT r.id::text AS found FROM records AS r JOIN object_types AS t ON t.id = r.object_type_id
+        WHERE t.organization_id <> r.organization_id
+        UNION ALL
+        SELECT s.id::text FROM shares AS s JOIN records AS r ON r.id = s.record_id
+        WHERE (s.organization_id, s.object_type_id) <> (r.organization_id, r.object_type_id)"""),
+    Invariant("G1", "Whoever is in a team is a member of its organization, and nobody is in a team that has ended.", """
+        SELECT m.id::text AS found FROM team_memberships AS m JOIN teams AS t ON t.id = m.team_id
+        WHERE m.ends_at IS NULL AND (t.ended_at IS NOT NULL OR NOT EXISTS (
+            SELECT FROM memberships AS o WHERE o.account_id = m.account_id AND o.organization_id = t.organization_id AND o.ends_at IS NULL))"""),
+    Invariant("G2", "A team has one owner at most.", """
+        SELECT team_id::text AS found FROM team_memberships WHERE is_owner AND ends_at IS NULL GROUP BY team_id HAVING count(*) > 1"""),
     Invariant("A4", "A session of an unconfirmed account ends 24 hours after the account was made.", """
         SELECT s.id::text AS found FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
         WHERE s.ended_at IS NULL AND a.verified_at IS NULL AND a.status = 'active'

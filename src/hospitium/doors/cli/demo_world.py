@@ -1,4 +1,5 @@
-"""The made-up world of the demo: 300 organizations, their connections in every state, and three people to sign in as.
+"""The made-up world of the demo: 300 organizations, their connections in every state, shared prescriptions in every state, and
+people to sign in as.
 
 Made by a small generator with fixed randomness, so that it is the same everywhere. Nobody in it exists.
 """
@@ -20,7 +21,10 @@ SIGN_INS = (
     ("ada@northside.example", "administrator of Northside Family Practice, which refers patients"),
     ("rui@lakeside.example", "administrator of Lakeside Imaging, a radiology group"),
     ("ben@northside.example", "physician at Northside: may look at profiles, may not administer"),
+    ("ivy@harbor.example", "physician and administrator of Harbor Clinic, which shares prescriptions"),
+    ("pat@mail.example", "a patient: prescriptions are shared with her, and one waits to be accepted"),
 )
+SHARING = "harbor"
 
 _PLACES = (
     ("Dayton", "OH", "45402"), ("Akron", "OH", "44308"), ("Toledo", "OH", "43604"), ("Ann Arbor", "MI", "48104"),
@@ -57,8 +61,23 @@ _STREETS = ("Elm St", "Oak Ave", "Main St", "2nd St", "Lake Dr", "Mill Rd", "Sta
 def world() -> World:
     """Return the demo world."""
     return world_of(
-        {"organizations": _organizations(), "accounts": _accounts(), "partnerships": _partnerships()}
-    )
+        {
+            "organizations": _organizations(),
+            "accounts": _accounts(),
+            "partnerships": _partnerships(),
+            "teams": [
+                {"organization": SHARING, "name": "Cardiology", "owner": "ivy@harbor.example", "members": ["max@harbor.example"]}
+            ],
+            "objectTypes": [
+                {"organization": SHARING, "name": "c_prescription", "pluralName": "c_prescriptions", "label": "Prescription",
+                 "allowConnections": True, "shareChain": [5, 4, 2]},
+                {"organization": SHARING, "name": "c_scan", "pluralName": "c_scans", "label": "Scan", "storage": "external",
+                 "allowConnections": True, "connectionOptions": {"requireAccept": False, "sendNotifications": False}},
+            ],
+            "records": _records(),
+            "shares": _shares(),
+        }
+    )  # fmt: skip
 
 
 def introduction(address: str, data: Path) -> str:
@@ -80,6 +99,16 @@ First calls to try, in another terminal:
     curl -s {address}/api/connections/established -H "Authorization: Bearer $TOKEN"
     curl -s {address}/api/connections/incoming -H "Authorization: Bearer $TOKEN"
 
+Prescriptions that are shared with somebody, and those that are not:
+
+    PAT=$(curl -s {address}/v1/sessions -H 'Content-Type: application/json' \\
+        -d '{{"email": "pat@mail.example", "password": "{PASSWORD}"}}' \\
+        | python3 -c 'import json, sys; print(json.load(sys.stdin)["accessToken"])')
+
+    curl -s {address}/{SHARING}/v2/c_prescriptions -H "Authorization: Bearer $PAT"
+    curl -s "{address}/{SHARING}/v2/connections?state=0" -H "Authorization: Bearer $PAT"
+    curl -s -X POST {address}/{SHARING}/v2/connections/THE-TOKEN-OF-IT -H "Authorization: Bearer $PAT"
+
 Register somebody, and read the mail that confirms the address; its link opens a page:
 
     curl -s {address}/v1/accounts -H 'Content-Type: application/json' \\
@@ -97,6 +126,7 @@ def _organizations() -> list[dict[str, Any]]:
     made = [
         _organization(chance, "northside", "Northside Family Practice", "referring", 0),
         _organization(chance, "lakeside", "Lakeside Imaging", "radiology", 1),
+        _organization(chance, SHARING, "Harbor Clinic", "both", 2),
     ]
     names = {organization["name"] for organization in made}
     while len(made) < ORGANIZATIONS:
@@ -141,6 +171,54 @@ def _accounts() -> list[dict[str, Any]]:
         one(SIGN_INS[0][0], "Ada", "Park", "northside", "admin"),
         one(SIGN_INS[1][0], "Rui", "Okafor", "lakeside", "admin"),
         one(SIGN_INS[2][0], "Ben", "Lindqvist", "northside", "physician"),
+        one("ivy@harbor.example", "Ivy", "Moreau", SHARING, "admin"),
+        one("max@harbor.example", "Max", "Obi", SHARING, "physician"),
+        one("pat@mail.example", "Pat", "Doe", SHARING, "member"),
+        one("sam@mail.example", "Sam", "Doe", SHARING, "member"),
+    ]
+
+
+_DRUGS = (
+    ("aspirin", "100 mg", "once a day"), ("metformin", "500 mg", "twice a day"), ("lisinopril", "10 mg", "once a day"),
+    ("amoxicillin", "500 mg", "three times a day"), ("ibuprofen", "400 mg", "when needed"), ("levothyroxine", "50 µg", "in the morning"),
+    ("omeprazole", "20 mg", "before breakfast"), ("salbutamol", "100 µg", "when needed"), ("sertraline", "50 mg", "once a day"),
+)  # fmt: skip
+# Of each prescription: with whom it was shared, and how that stands.
+_STATES = ("active", "pending", "declined", "withdrawn", "left", "revoked", "expired")
+
+
+def _records() -> list[dict[str, Any]]:
+    of_ivy = {"organization": SHARING, "owner": "ivy@harbor.example"}
+    prescriptions = [
+        {
+            **of_ivy,
+            "type": "c_prescription",
+            "externalId": f"rx-{number}",
+            "body": {"drug": drug, "dose": dose, "take": take},
+        }
+        for number, (drug, dose, take) in enumerate(_DRUGS, start=1)
+    ]
+    return [*prescriptions, {**of_ivy, "type": "c_scan", "externalId": "scan-1"}]
+
+
+def _shares() -> list[dict[str, Any]]:
+    made = {"organization": SHARING, "type": "c_prescription", "by": "ivy@harbor.example"}
+    return [
+        *(
+            {**made, "record": f"rx-{number}", "to": "pat@mail.example", "access": 4, "status": status}
+            for number, status in enumerate(_STATES, start=1)
+        ),
+        {**made, "record": "rx-8", "team": "Cardiology", "access": 4, "status": "active"},
+        {**made, "record": "rx-8", "to": "pat@mail.example", "access": 5, "status": "active"},
+        {
+            **made,
+            "record": "rx-8",
+            "by": "pat@mail.example",
+            "to": "sam@mail.example",
+            "access": 4,
+            "status": "active",
+        },
+        {**made, "record": "rx-9", "to": "nobody.yet@mail.example", "access": 4},
     ]
 
 

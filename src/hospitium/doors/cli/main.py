@@ -16,6 +16,7 @@ from hospitium.doors.cli import (
     accounts,
     audit,
     backup,
+    client_keys,
     deliveries,
     demo_world,
     doctor,
@@ -31,7 +32,8 @@ from hospitium.engine.verify import verify as find_violations
 
 if TYPE_CHECKING:
     from hospitium.doors.cli.house import House
-    from hospitium.doors.cli.world import Loaded, World
+    from hospitium.doors.cli.world import World
+    from hospitium.doors.cli.world_entries import Loaded
     from hospitium.engine.verify import Violation
 
 DEFAULT_PORT = 8420
@@ -59,6 +61,7 @@ def cli() -> None:
 cli.add_command(organizations.org)
 cli.add_command(accounts.account)
 cli.add_command(keys.keys)
+cli.add_command(client_keys.client_key)
 cli.add_command(audit.audit)
 cli.add_command(backup.backup)
 cli.add_command(backup.restore)
@@ -163,8 +166,9 @@ async def load_world(house: House, given: World) -> list[Loaded]:
     """Load a world: look who is missing, hash their passwords outside any transaction, then create all in one."""
     missing = await house.operate(Permission.IMPORT_WORLD, lambda ctx: world.missing_accounts(ctx, given))
     passwords = world.hash_passwords(missing, threads=os.cpu_count() or 1)
+    key = house.link_key() if given.shares else None
     return await house.operate(
-        Permission.IMPORT_WORLD, lambda ctx: world.load(ctx, given, passwords, house.rules)
+        Permission.IMPORT_WORLD, lambda ctx: world.load(ctx, given, passwords, house.rules, key)
     )
 
 
@@ -175,3 +179,5 @@ def print_loaded(counts: list[Loaded], as_json: bool) -> None:
         return
     for count in counts:
         click.echo(f"{count.kind:14}{count.created:6} created  {count.present:6} there already")
+        for line in count.shown:
+            click.echo(f"    shown this once: {line}")

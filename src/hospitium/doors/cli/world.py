@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
 
+from hospitium.doors.cli import world_sharing
+from hospitium.doors.cli.world_entries import Entry, Loaded, at, given_id, known
+from hospitium.doors.cli.world_sharing import Sharing
 from hospitium.doors.json_body import convert, parse
 from hospitium.doors.passwords import hash_now
 from hospitium.engine.accounts import actions as accounts, queries as account_queries
@@ -22,8 +24,7 @@ from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.passwords import checked_password
 from hospitium.engine.actor import Role
-from hospitium.engine.errors import Invalid, NameTaken, Refusal
-from hospitium.engine.ids import parse_id, to_object_id
+from hospitium.engine.errors import Invalid
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
 from hospitium.engine.organizations import actions as organizations, queries as organization_queries
 from hospitium.engine.organizations.actions import OrganizationForm
@@ -33,25 +34,20 @@ from hospitium.engine.partnerships.actions import ImportedPartnership
 from hospitium.engine.partnerships.record import PartnershipStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from uuid import UUID
 
     from hospitium.engine.context import Context
     from hospitium.engine.partnerships.rules import PartnershipRules
-    from hospitium.engine.secrets import HashedPassword
+    from hospitium.engine.secrets import DerivationKey, HashedPassword
 
 LARGEST_FILE = 200_000_000  # bytes
 LONGEST_PATH = 200  # characters of an entry's path that are shown
 WHOLE = "the file"
-NOT_YET = ("teams", "objectTypes", "records", "fhirServers", "persons", "invites", "clientKeys")
+NOT_YET = ("fhirServers", "persons", "invites")
 
 
-class _Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    id: str | None = None
-
-
-class OrganizationEntry(_Entry, frozen=True, kw_only=True):
+class OrganizationEntry(Entry, frozen=True, kw_only=True):
     code: str
     name: str
     type: OrganizationType
@@ -67,7 +63,8 @@ class OrganizationEntry(_Entry, frozen=True, kw_only=True):
     contact_name: str | None = None
     contact_email: str | None = None
     contact_phone: str | None = None
-    specialties: list[str] = []
+    specialties: list[str] = msgspec.field(default_factory=list)
+    requires_client_key: bool = False
 
 
 class MembershipEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,17 +72,17 @@ class MembershipEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role = Role.MEMBER
 
 
-class AccountEntry(_Entry, frozen=True, kw_only=True):
+class AccountEntry(Entry, frozen=True, kw_only=True):
     email: str
     password: str
     first_name: str | None = None
     last_name: str | None = None
     verified: bool = False
     external_id: str | None = None
-    memberships: list[MembershipEntry] = []
+    memberships: list[MembershipEntry] = msgspec.field(default_factory=list)
 
 
-class PartnershipEntry(_Entry, frozen=True, kw_only=True):
+class PartnershipEntry(Entry, frozen=True, kw_only=True):
     source: str
     target: str
     status: PartnershipStatus = PartnershipStatus.PENDING_APPROVAL
@@ -98,20 +95,12 @@ class PartnershipEntry(_Entry, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
-class World(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class World(Sharing, frozen=True, rename="camel", forbid_unknown_fields=True):
     """What a world file may hold so far."""
 
-    organizations: list[OrganizationEntry] = []
-    accounts: list[AccountEntry] = []
-    partnerships: list[PartnershipEntry] = []
-
-
-class Loaded(msgspec.Struct):
-    """How many of one kind were created, and how many were there already."""
-
-    kind: str
-    created: int = 0
-    present: int = 0
+    organizations: list[OrganizationEntry] = msgspec.field(default_factory=list)
+    accounts: list[AccountEntry] = msgspec.field(default_factory=list)
+    partnerships: list[PartnershipEntry] = msgspec.field(default_factory=list)
 
 
 def read(path: Path) -> World:
@@ -140,15 +129,21 @@ def world_of(value: Any) -> World:
 
 
 async def load(
-    ctx: Context, world: World, passwords: dict[str, HashedPassword], rules: PartnershipRules
+    ctx: Context,
+    world: World,
+    passwords: dict[str, HashedPassword],
+    rules: PartnershipRules,
+    key: DerivationKey | None = None,
 ) -> list[Loaded]:
     """Create what is missing of a world; return a count a kind. Raises Invalid, with the entry's path.
 
-    `passwords`: the slow hashes by canonical address, made by `hash_passwords` before the transaction.
+    `passwords`: the slow hashes by canonical address, made by `hash_passwords` before the transaction. `key`: from which the tokens of
+    shares are derived, where there are any.
     """
     return [
         await _load_organizations(ctx, world),
         *await _load_accounts(ctx, world, passwords),
+        *await world_sharing.load(ctx, world, key),
         await _load_partnerships(ctx, world, rules),
     ]
 
@@ -157,7 +152,7 @@ async def missing_accounts(ctx: Context, world: World) -> dict[str, tuple[str, s
     """Return the canonical addresses that have no account yet, with the entry's path and its password."""
     entries: dict[str, tuple[str, str]] = {}
     for index, entry in enumerate(world.accounts):
-        with _at(f"accounts[{index}]"):
+        with at(f"accounts[{index}]"):
             key = canonical_email("email", entry.email)
             if key in entries:
                 raise Invalid("email", "stands in this file twice")
@@ -171,7 +166,7 @@ def hash_passwords(wanted: dict[str, tuple[str, str]], threads: int) -> dict[str
 
     def one(entry: tuple[str, str]) -> HashedPassword:
         path, text = entry
-        with _at(path):
+        with at(path):
             return hash_now(checked_password("password", text))
 
     with ThreadPoolExecutor(threads) as pool:
@@ -186,7 +181,7 @@ async def _load_organizations(ctx: Context, world: World) -> Loaded:
     seen: set[str] = set()
     for index, entry in enumerate(world.organizations):
         code = entry.code.strip().lower()
-        with _at(f"organizations[{index}]"):
+        with at(f"organizations[{index}]"):
             if code in seen:
                 raise Invalid("code", "stands in this file twice")
             seen.add(code)
@@ -196,7 +191,7 @@ async def _load_organizations(ctx: Context, world: World) -> Loaded:
             form = OrganizationForm(
                 **{name: getattr(entry, name) for name in OrganizationForm.__struct_fields__}
             )
-            await organizations.create(ctx, entry.code, form, entry.status, given_id=_given_id(entry.id))
+            await organizations.create(ctx, entry.code, form, entry.status, given_id=given_id(entry.id))
         counted.created += 1
     return counted
 
@@ -208,7 +203,7 @@ async def _load_accounts(ctx: Context, world: World, passwords: dict[str, Hashed
     codes = sorted({one.organization for entry in world.accounts for one in entry.memberships})
     organization_ids = await organization_queries.ids_by_code(ctx, codes)
     for index, (key, entry) in enumerate(zip(keys, world.accounts, strict=True)):
-        with _at(f"accounts[{index}]"):
+        with at(f"accounts[{index}]"):
             account_id = present.get(key)
             if account_id is None:
                 form = AccountForm(
@@ -218,15 +213,15 @@ async def _load_accounts(ctx: Context, world: World, passwords: dict[str, Hashed
                     external_id=entry.external_id,
                     verified=entry.verified,
                 )
-                given_id = _given_id(entry.id, printed_as_object_id=True)
-                account_id = (await accounts.create(ctx, form, passwords[key], given_id=given_id)).id
+                its_id = given_id(entry.id, printed_as_object_id=True)
+                account_id = (await accounts.create(ctx, form, passwords[key], given_id=its_id)).id
                 counted.created += 1
             else:
                 counted.present += 1
             has = {one.organization_id for one in await membership_queries.of_account(ctx, account_id)}
             for place, one in enumerate(entry.memberships):
-                with _at(f"memberships[{place}]"):
-                    organization_id = _known(organization_ids, "organization", one.organization)
+                with at(f"memberships[{place}]"):
+                    organization_id = known(organization_ids, "organization", one.organization)
                     if organization_id in has:
                         members.present += 1
                         continue
@@ -247,15 +242,15 @@ async def _load_partnerships(ctx: Context, world: World, rules: PartnershipRules
     ids = await organization_queries.ids_by_code(ctx, sorted(codes))
     seen: set[frozenset[UUID]] = set()
     for index, entry in enumerate(world.partnerships):
-        with _at(f"partnerships[{index}]"):
-            source, target = _known(ids, "source", entry.source), _known(ids, "target", entry.target)
+        with at(f"partnerships[{index}]"):
+            source, target = known(ids, "source", entry.source), known(ids, "target", entry.target)
             if source == target:
                 raise Invalid("target", "must be another organization than the source")
             if frozenset((source, target)) in seen:
                 raise Invalid("target", "stands in this file with this source twice, one way or the other")
             seen.add(frozenset((source, target)))
             terminated_by = (
-                None if entry.terminated_by is None else _known(ids, "terminatedBy", entry.terminated_by)
+                None if entry.terminated_by is None else known(ids, "terminatedBy", entry.terminated_by)
             )
             if terminated_by not in (None, source, target):
                 raise Invalid("terminatedBy", "must be the source or the target")
@@ -272,7 +267,7 @@ async def _load_partnerships(ctx: Context, world: World, rules: PartnershipRules
                     requested_at=_utc("requestedAt", entry.requested_at),
                     responded_at=_utc("respondedAt", entry.responded_at),
                     ended_at=_utc("endedAt", entry.ended_at),
-                    given_id=_given_id(entry.id),
+                    given_id=given_id(entry.id),
                 ),
                 rules,
             )
@@ -281,36 +276,6 @@ async def _load_partnerships(ctx: Context, world: World, rules: PartnershipRules
             else:
                 counted.created += 1
     return counted
-
-
-@contextmanager
-def _at(path: str) -> Iterator[None]:
-    """Name the entry in front of whatever is refused inside it."""
-    try:
-        yield
-    except Invalid as refusal:
-        raise Invalid(f"{path}.{refusal.field}", refusal.reason) from None
-    except NameTaken as refusal:
-        raise Invalid(f"{path}.{refusal.field}", "is taken") from None
-    except Refusal as refusal:
-        raise Invalid(path, refusal.message) from None
-
-
-def _given_id(text: str | None, *, printed_as_object_id: bool = False) -> UUID | None:
-    if text is None:
-        return None
-    found = parse_id(text)
-    if found is None:
-        raise Invalid("id", "must be a UUID, or 24 hexadecimal digits")
-    if printed_as_object_id and to_object_id(found) is None:
-        raise Invalid("id", "must be 24 hexadecimal digits, or a UUID that stands for them (ruling 6)")
-    return found
-
-
-def _known(ids: dict[str, UUID], field: str, code: str) -> UUID:
-    if code not in ids:
-        raise Invalid(field, f"there is no organization {code}")
-    return ids[code]
 
 
 def _utc(field: str, given: datetime | None) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from hospitium.doors.console import accounts, assets, home, offers
+from hospitium.doors.console import accounts, assets, home, offers, shares
 from hospitium.doors.console.errors import answer_exception
 from hospitium.doors.console.following import start
 from hospitium.doors.console.forms import LARGEST_FORM
@@ -24,6 +24,8 @@ ROUTES = (
     Route("POST", "/console/email", May.CHANGE_EMAIL, accounts.prove_email),
     Route("GET", "/console/join", May.SEE_PAGES, start),
     Route("POST", "/console/join", May.ACCEPT_OFFER, offers.join),
+    Route("GET", "/console/share", May.SEE_PAGES, start),
+    Route("POST", "/console/share", May.FOLLOW_SHARE, shares.answer_share),
     Route("GET", "/assets/{name:str}", May.SEE_PAGES, assets.read),
 )
 

@@ -208,6 +208,39 @@ TEXTS: Mapping[str, Text] = {
         "There is nothing more to do here. You can sign in with the program you use.",
         "Aquí no hay nada más que hacer: inicie sesión en el programa que usa.",
     ),
+    # share
+    "share.title": Text("Something is shared with you", "Alguien comparte algo con usted"),
+    "share.look.title": Text("{sharer} would like to share with you", "{sharer} quiere compartir con usted"),
+    "share.text": Text(
+        "If you accept, you may see what is named below, as far as it says. Whoever shares it can end that at any time, and so can you.",
+        "Si acepta, podrá ver lo que se nombra abajo, hasta donde dice. Quien lo comparte puede terminarlo en cualquier momento, y usted también.",
+    ),
+    "share.thing": Text("What is shared", "Qué se comparte"),
+    "share.account": Text("The account of who shares it", "La cuenta de quien comparte"),
+    "share.sharer": Text("Shared by", "Lo comparte"),
+    "share.may": Text("You may", "Usted podrá"),
+    "share.may.2": Text("know that it is there", "saber que existe"),
+    "share.may.4": Text("read it", "leerlo"),
+    "share.may.5": Text("read it, and share it with others", "leerlo y compartirlo con otras personas"),
+    "share.may.6": Text("read it, share it with others, and change it", "leerlo, compartirlo con otras personas y cambiarlo"),
+    "share.address": Text("Sent to", "Enviado a"),
+    "share.window": Text("It is shared until {until}.", "Se comparte hasta el {until}."),
+    "share.do": Text("Accept", "Aceptar"),
+    "share.decline": Text("Decline", "Rechazar"),
+    "share.no": Text(
+        "If you don't know who sent this, decline, or just close this page. Nothing is shared before you accept.",
+        "Si no conoce a quien lo envió, rechácelo o cierre esta página. No se comparte nada antes de que usted acepte.",
+    ),
+    "share.done.title": Text("It is shared with you", "Ya está compartido con usted"),
+    "share.done.text": Text(
+        "{sharer} shares with you: {thing}. You find it in the program you use, where you sign in with your address and password.",
+        "{sharer} comparte con usted: {thing}. Lo encuentra en el programa que usa, donde inicia sesión con su dirección y su contraseña.",
+    ),
+    "share.declined.title": Text("You have declined", "Lo ha rechazado"),
+    "share.declined.text": Text(
+        "Nothing is shared with you. Whoever offered it can see that you declined.",
+        "No se comparte nada con usted. Quien lo ofreció puede ver que lo rechazó.",
+    ),
     # a new link
     "new_link.title": Text("Have a new link sent", "Pida un enlace nuevo"),
     "new_link.text": Text(
@@ -247,6 +280,10 @@ TEXTS: Mapping[str, Text] = {
     "dead_link.email": Text(
         "If your account has the new address already, all is well. Otherwise sign in with the program you use, and ask for the change once more.",
         "Si su cuenta ya tiene la dirección nueva, todo está bien. Si no, inicie sesión en el programa que usa y pida el cambio otra vez.",
+    ),
+    "dead_link.share": Text(
+        "If you have accepted already, all is well: sign in with the program you use. Otherwise ask whoever shares it to share it again.",
+        "Si ya aceptó, todo está bien: inicie sesión en el programa que usa. Si no, pida a quien lo comparte que vuelva a compartirlo.",
     ),
     "dead_link.join": Text(
         "If you have accepted the invitation already, all is well: sign in with the program you use. Otherwise ask the organization to send its invitation again.",

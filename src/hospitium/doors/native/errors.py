@@ -41,6 +41,12 @@ class Form(NamedTuple):
 
 TABLE: dict[type[Refusal], Form] = {
     errors.Invalid: Form(400, "invalid"),
+    errors.UnknownObjectType: Form(400, "unknown-object-type"),
+    errors.NoTargets: Form(400, "no-targets"),
+    errors.TooManyTargets: Form(413, "too-many-targets"),
+    errors.WrongTarget: Form(400, "wrong-target"),
+    errors.AccountRequired: Form(400, "account-required"),
+    errors.AcceptanceRequired: Form(400, "acceptance-required"),
     errors.NotSignedIn: Form(401, "not-signed-in"),
     errors.WrongCredentials: Form(401, "wrong-credentials"),
     errors.SessionEnded: Form(401, "session-ended"),
@@ -50,10 +56,17 @@ TABLE: dict[type[Refusal], Form] = {
     errors.NotConfirmed: Form(403, "not-confirmed"),
     errors.OrganizationInactive: Form(403, "organization-inactive"),
     errors.RegistrationClosed: Form(403, "registration-closed"),
+    errors.ClientKeyRequired: Form(403, "client-key-required"),
+    errors.SharingDisabled: Form(403, "sharing-disabled"),
+    errors.NotSharable: Form(403, "not-sharable"),
+    errors.TargetAccessRequired: Form(403, "target-access-required"),
+    errors.NotOnesShare: Form(403, "not-ones-share"),
+    errors.UnknownClientKey: Form(404, "unknown-client-key"),
     errors.NotFound: Form(404, "not-found"),
     errors.DeadLink: Form(404, "dead-link"),
     errors.Conflict: Form(409, "conflict"),
     errors.AlreadyConnected: Form(409, "already-connected"),
+    errors.AlreadyShared: Form(409, "already-shared"),
     errors.WrongState: Form(409, "wrong-state"),
     errors.RequestExpired: Form(409, "request-expired"),
     errors.PartnerInactive: Form(409, "partner-inactive"),
@@ -120,6 +133,8 @@ def answer_refusal(refusal: Refusal) -> Response[bytes]:
             headers["WWW-Authenticate"] = "Bearer"
         case errors.NameTaken():
             more["errors"] = [WrongField(refusal.field, "is taken")]
+        case Refusal(field=str(field)):
+            more["errors"] = [WrongField(field, refusal.message)]
         case errors.CoolingDown():
             more["retry_after"] = refusal.until
         case errors.LimitReached():

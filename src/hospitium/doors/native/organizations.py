@@ -50,6 +50,12 @@ Specialties = Annotated[
 ]
 
 
+RequiresKey = Annotated[
+    bool,
+    Meta(description="Whether calls to its record sharing must bring a client key of the organization."),
+]
+
+
 class RegistrationBody(Body):
     """A new organization: `code`, `name` and `type`, and what else one wants to say."""
 
@@ -68,6 +74,7 @@ class RegistrationBody(Body):
     contact_email: OptionalEmail | None = None
     contact_phone: OptionalLine | None = None
     specialties: Specialties = msgspec.field(default_factory=list)
+    requires_client_key: RequiresKey = False
 
 
 class ProfileChanges(Body):
@@ -87,6 +94,7 @@ class ProfileChanges(Body):
     contact_email: OptionalEmail | None | UnsetType = UNSET
     contact_phone: OptionalLine | None | UnsetType = UNSET
     specialties: Specialties | UnsetType = UNSET
+    requires_client_key: RequiresKey | UnsetType = UNSET
 
 
 class Organization(Wire):
@@ -109,6 +117,7 @@ class Organization(Wire):
     contact_email: str | None
     contact_phone: str | None
     specialties: list[str]
+    requires_client_key: bool
     created_at: Instant
     updated_at: Instant
     version: int

@@ -7,7 +7,17 @@ from typing import Any
 from litestar import Router
 
 from hospitium.doors.json_body import LARGEST_BODY
-from hospitium.doors.native import accounts, api, members, offers, organizations, server, sessions
+from hospitium.doors.native import (
+    accounts,
+    api,
+    members,
+    offers,
+    organizations,
+    server,
+    sessions,
+    shares,
+    teams,
+)
 from hospitium.doors.native.account_shapes import (
     Accepted,
     AccountBody,
@@ -46,31 +56,61 @@ from hospitium.doors.native.sessions import (
     SignedIn,
     SignInBody,
 )
+from hospitium.doors.native.shares import (
+    PrintedShare,
+    ShareBody,
+    ShareLevelBody,
+    SharePreview,
+    Shares,
+    SharesQuery,
+    ShareTokenBody,
+)
+from hospitium.doors.native.teams import (
+    PrintedTeam,
+    TeamBody,
+    TeamChanges,
+    TeamJoined,
+    TeamMemberBody,
+    TeamMembers,
+    Teams,
+)
 from hospitium.doors.native.wire import Page
 from hospitium.doors.routing import Media, Route, Surface, handlers
 from hospitium.engine.errors import (
+    AcceptanceRequired,
     AccountDisabled,
+    AccountRequired,
+    AlreadyShared,
     Busy,
     DeadLink,
     Forbidden,
     LastAdministrator,
     NameTaken,
+    NoTargets,
     NotConfirmed,
     NotFound,
+    NotOnesShare,
+    NotSharable,
     NotSignedIn,
     OfferLimitReached,
     OrganizationInactive,
     RegistrationClosed,
     SessionEnded,
+    SharingDisabled,
+    TargetAccessRequired,
     TooManyAttempts,
+    TooManyTargets,
     WrongCredentials,
     WrongState,
+    WrongTarget,
 )
 from hospitium.engine.permissions import Permission as May
 
 # What whoever asks for a mail, brings a link, or brings a link and a password, can be told.
 ASKED = (TooManyAttempts, Busy)
 LINKED = (DeadLink, AccountDisabled, *ASKED)
+SHARING = (NotFound, NotConfirmed, NotSharable, SharingDisabled, NoTargets, TooManyTargets, WrongTarget, AccountRequired,
+           AcceptanceRequired, TargetAccessRequired, AlreadyShared, TooManyAttempts)  # fmt: skip
 PROVED = (*LINKED, NotSignedIn, WrongCredentials)
 
 ROUTES = (
@@ -111,6 +151,22 @@ ROUTES = (
     Route("POST", "/v1/offers/{offer_id:str}/resend", May.OFFER_MEMBERSHIP, offers.resend, gives={200: PrintedOffer}, refuses=(WrongState, TooManyAttempts)),
     Route("POST", "/v1/offers/preview", May.ACCEPT_OFFER, offers.look, takes=LookBody, gives={200: Preview}, refuses=(DeadLink, TooManyAttempts)),
     Route("POST", "/v1/offers/accept", May.ACCEPT_OFFER, offers.accept, takes=JoiningBody, gives={200: Joined}, refuses=(*PROVED, SessionEnded, Forbidden, WrongState)),
+    Route("POST", "/v1/teams", May.CREATE_TEAM, teams.create, takes=TeamBody, gives={201: PrintedTeam}, refuses=(NameTaken,), creates=True),
+    Route("GET", "/v1/teams", May.SEE_TEAMS, teams.list_teams, query=Page, gives={200: Teams}),
+    Route("GET", "/v1/teams/{team_id:str}", May.SEE_TEAMS, teams.read, gives={200: PrintedTeam}),
+    Route("PATCH", "/v1/teams/{team_id:str}", May.CHANGE_TEAM, teams.change, takes=TeamChanges, gives={200: PrintedTeam}, refuses=(Forbidden, NameTaken, WrongState)),
+    Route("DELETE", "/v1/teams/{team_id:str}", May.CHANGE_TEAM, teams.end, gives={200: Done}, refuses=(Forbidden,)),
+    Route("GET", "/v1/teams/{team_id:str}/members", May.SEE_TEAMS, teams.list_members, query=Page, gives={200: TeamMembers}),
+    Route("POST", "/v1/teams/{team_id:str}/members", May.CHANGE_TEAM, teams.add_member, takes=TeamMemberBody, gives={201: TeamJoined}, refuses=(Forbidden, WrongState), creates=True),
+    Route("DELETE", "/v1/teams/{team_id:str}/members/{account_id:str}", May.LEAVE_TEAM, teams.remove_member, gives={200: Done}, refuses=(Forbidden, WrongState)),
+    Route("POST", "/v1/shares", May.MAKE_SHARE, shares.offer, takes=ShareBody, gives={201: Shares}, refuses=SHARING, creates=True),
+    Route("GET", "/v1/shares", May.SEE_SHARES, shares.list_shares, query=SharesQuery, gives={200: Shares}),
+    Route("POST", "/v1/shares/preview", May.FOLLOW_SHARE, shares.look, takes=ShareTokenBody, gives={200: SharePreview}, refuses=(DeadLink, TooManyAttempts)),
+    Route("POST", "/v1/shares/accept", May.ACCEPT_SHARE, shares.accept, takes=ShareTokenBody, gives={200: PrintedShare}, refuses=(DeadLink, NotConfirmed)),
+    Route("GET", "/v1/shares/{share_id:str}", May.SEE_SHARES, shares.read, gives={200: PrintedShare}),
+    Route("PATCH", "/v1/shares/{share_id:str}", May.CHANGE_SHARE, shares.change_level, takes=ShareLevelBody, gives={200: PrintedShare},
+          refuses=(NotOnesShare, NotSharable, WrongTarget, WrongState)),
+    Route("DELETE", "/v1/shares/{share_id:str}", May.END_SHARE, shares.end, gives={200: Done}, refuses=(NotOnesShare,)),
     Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization,
           takes=OrganizationBody, gives={200: ChosenOrganization}, refuses=(Forbidden, OrganizationInactive)),
     Route("POST", "/v1/organizations", May.REGISTER_ORGANIZATION, organizations.register,

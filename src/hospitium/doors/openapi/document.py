@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 _SEEN = r"!-~\xa1-\xac\xae-\xff"  # what a header may carry and one can see
 _ABOUT = """\
-One server where organizations, and soon people, agree to share health data. Each tag is one surface, with its own form of answers
+One server where organizations and people agree to share health data. Each tag is one surface, with its own form of answers
 and refusals; an account, its password and its tokens are the same at all of them.
 
 Besides what stands at each operation: an address that doesn't exist is answered 404, and a method that an address doesn't take 405

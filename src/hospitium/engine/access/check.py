@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,16 +21,16 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from hospitium.engine.access.decide import Candidate, Decision, decide
+from hospitium.engine.access.decide import Allowed, Candidate, Decision, decide
+from hospitium.engine.access.standing import GRANT_ENDS_AT, itself, of_account
 from hospitium.engine.accounts.record import AccountStatus, accounts
 from hospitium.engine.epochs.record import epochs
 from hospitium.engine.grants.record import GranteeKind, ResourceKind, grants
 from hospitium.engine.levels import Level
-from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
-from hospitium.storage.statements import Query, struct
+from hospitium.engine.records.record import THERE, records
+from hospitium.storage.statements import Query, one_of, struct
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
@@ -52,8 +52,17 @@ class Question(msgspec.Struct, frozen=True):
     resource_type: str = ""
 
 
+class Resource(NamedTuple):
+    """What is asked about: its kind, its id and its type."""
+
+    kind: ResourceKind
+    id: str
+    type: str = ""
+
+
 _SUBJECT = bindparam("subject_id", type_=Uuid)
-_WHEN = TIMESTAMP(timezone=True)
+# Resources that are no organization's: an account, and what is on a FHIR server.
+_ABOUT_THEMSELVES = (ResourceKind.ACCOUNT, ResourceKind.FHIR_SERVER, ResourceKind.PATIENT)
 _grantee = organizations.alias("grantee")
 _about = organizations.alias("about")
 
@@ -64,16 +73,9 @@ def _is_active(table: Any, status: str) -> Any:
 
 def _gathering(subject: SubjectKind) -> Query[Candidate]:
     by_account = subject is SubjectKind.ACCOUNT
-    itself = select(
-        _SUBJECT.label("grantee_id"),
-        cast(null(), memberships.c.role.type).label("role"),
-        cast(null(), _WHEN).label("starts_at"),
-        cast(null(), _WHEN).label("ends_at"),
+    standing = (of_account(_SUBJECT) if by_account else itself(_SUBJECT, GranteeKind.ORGANIZATION)).subquery(
+        "standing"
     )
-    inherited = select(
-        memberships.c.organization_id, memberships.c.role, memberships.c.starts_at, memberships.c.ends_at
-    ).where(memberships.c.account_id == _SUBJECT)
-    standing = (itself.union_all(inherited) if by_account else itself).subquery("standing")
     subject_is_active = (
         func.coalesce(
             select(accounts.c.status == AccountStatus.ACTIVE.value)
@@ -95,8 +97,16 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
         .correlate(grants, standing)
         .scalar_subquery()
     )
+    # A record is about the organization whose it is. What isn't there is about none, and so not active.
     about_id = case(
         (grants.c.resource_kind == literal_column("'organization'"), cast(grants.c.resource_id, Uuid)),
+        (
+            grants.c.resource_kind == literal_column("'record'"),
+            select(records.c.organization_id)
+            .where(records.c.id == cast(grants.c.resource_id, Uuid), one_of(records.c.status, THERE))
+            .correlate(grants)
+            .scalar_subquery(),
+        ),
         else_=null(),
     )
     return Query(
@@ -106,7 +116,7 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
             grants.c.grantee_id,
             grants.c.level,
             grants.c.starts_at,
-            grants.c.ends_at,
+            GRANT_ENDS_AT.label("candidate__ends_at"),
             grants.c.cause_kind,
             grants.c.cause_id,
             standing.c.role.label("candidate__role"),
@@ -118,7 +128,7 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
                 _is_active(_grantee, OrganizationStatus.ACTIVE.value),
             ).label("candidate__grantee_is_active"),
             or_(
-                grants.c.resource_kind != ResourceKind.ORGANIZATION.value,
+                one_of(grants.c.resource_kind, _ABOUT_THEMSELVES),
                 _is_active(_about, OrganizationStatus.ACTIVE.value),
             ).label("candidate__resource_is_active"),
             held_since.label("candidate__held_since"),
@@ -135,9 +145,8 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
             grants.c.resource_kind == bindparam("resource_kind"),
             grants.c.resource_type == bindparam("resource_type"),
             grants.c.resource_id == bindparam("resource_id"),
-            # An account's grant is not its namesake organization's: the kinds must agree with the path.
-            grants.c.grantee_kind
-            == case((standing.c.role.is_(None), subject.value), else_=literal_column("'organization'")),
+            # An account's grant is not its namesake organization's: the kinds must agree with the road.
+            grants.c.grantee_kind == standing.c.grantee_kind,
         ),
         struct(Candidate),
     )
@@ -160,3 +169,10 @@ async def candidates(ctx: Context, question: Question) -> list[Candidate]:
 async def check(ctx: Context, question: Question) -> Decision:
     """Return whether the subject may, now (the context's), and why or why not."""
     return decide(await candidates(ctx, question), question.level, ctx.now)
+
+
+async def best_of(ctx: Context, account_id: UUID, resource: Resource) -> Allowed | None:
+    """Return the most an account may do on a resource now, and by which grant; None if nothing."""
+    question = Question(SubjectKind.ACCOUNT, account_id, Level.PUBLIC, *resource)
+    decision = decide(await candidates(ctx, question), Level.PUBLIC, ctx.now)
+    return decision if isinstance(decision, Allowed) else None

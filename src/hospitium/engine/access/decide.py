@@ -1,7 +1,7 @@
 """May X do Y to R now, and why (not)? A pure function over one snapshot of rows (docs/decisions/0006).
 
 The snapshot holds every grant that could matter: given to the subject itself, or to something the subject stands in
-(an organization whose staff it is), on the resource asked about. Whether each one counts, and for how much, is
+(an organization whose staff it is, a team it is in), on the resource asked about. Whether each one counts, and for how much, is
 decided here and nowhere else. Nothing decides "yes" by being absent.
 """
 
@@ -28,7 +28,7 @@ class Candidate(msgspec.Struct, frozen=True):
     ends_at: datetime | None
     cause_kind: CauseKind
     cause_id: UUID | None
-    # How the subject stands in the grantee; None for both where the grantee is the subject itself.
+    # How the subject stands in the grantee: with a role in an organization, without one in a team. None where it is itself.
     role: Role | None
     membership_starts_at: datetime | None
     membership_ends_at: datetime | None
@@ -67,7 +67,16 @@ def decide(candidates: list[Candidate], needed: Level, now: datetime) -> Decisio
     refusing = [(found, candidate) for found, candidate in judged if found is not None]
     if not refusing:
         return Denied("there is no grant")
-    (_, reason), nearest = max(refusing, key=lambda pair: (pair[0][0], pair[1].level, pair[1].starts_at))
+    # Of one grant by two memberships the later one, so that the reason doesn't depend on the order of the rows.
+    (_, reason), nearest = max(
+        refusing,
+        key=lambda pair: (
+            pair[0][0],
+            pair[1].level,
+            pair[1].starts_at,
+            pair[1].membership_starts_at or pair[1].starts_at,
+        ),
+    )
     return Denied(reason, nearest)
 
 
@@ -75,9 +84,9 @@ def obstacle(candidate: Candidate, needed: Level, now: datetime) -> tuple[int, s
     """Return what stands in a candidate's way, with how near it comes to allowing (higher is nearer); None if nothing."""
     if not candidate.subject_is_active:
         return 0, "the account is disabled"
-    if candidate.role is not None:
-        if not candidate.role.is_staff:
-            return 1, "a member who is not staff inherits nothing"
+    if candidate.role is not None and not candidate.role.is_staff:
+        return 1, "a member who is not staff inherits nothing"
+    if candidate.role is not None or candidate.membership_starts_at is not None:
         if candidate.membership_starts_at is None or now < candidate.membership_starts_at:
             return 2, "the membership has not begun"
         if candidate.membership_ends_at is not None and now >= candidate.membership_ends_at:

@@ -67,6 +67,7 @@ async def create(
             language=form.language.value,
             status=AccountStatus.ACTIVE.value,
             self_registered=False,
+            registered_with_id=None,
             verified_at=ctx.now if form.verified else None,
             created_at=ctx.now,
             ended_at=None,

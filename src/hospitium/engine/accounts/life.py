@@ -16,6 +16,7 @@ from hospitium.engine import events
 from hospitium.engine.accounts import mails, queries
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, Language, accounts
+from hospitium.engine.actor import Role
 from hospitium.engine.deliveries.record import Template
 from hospitium.engine.errors import (
     AccountDisabled,
@@ -33,7 +34,10 @@ from hospitium.engine.links.record import Link, LinkPurpose
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
 from hospitium.engine.offers.erasing import forget_address
 from hospitium.engine.permissions import Permission, require
+from hospitium.engine.records import actions as records
 from hospitium.engine.sessions import actions as sessions, queries as session_queries
+from hospitium.engine.shares import ending as shares
+from hospitium.engine.shares.erasing import forget_target
 from hospitium.engine.text import optional_line
 from hospitium.engine.throttles import actions as throttles
 from hospitium.storage.statements import Query, pair, scalar, struct
@@ -93,6 +97,7 @@ _TAKE_OVER = _changing(
     verified_at=bindparam("now"),
     first_name=bindparam("new_first_name"),
     last_name=bindparam("new_last_name"),
+    registered_with_id=None,
 )
 _SET_EMAIL = _changing(
     email=bindparam("new_email"), email_key=bindparam("new_key"), verified_at=bindparam("now")
@@ -111,6 +116,7 @@ _ERASE = _changing(
     first_name=None,
     last_name=None,
     external_id=None,
+    registered_with_id=None,
     verified_at=None,
     status=AccountStatus.DELETED.value,
     ended_at=func.greatest(bindparam("now", type_=TIMESTAMP(timezone=True)), accounts.c.created_at),
@@ -147,19 +153,26 @@ async def look(ctx: Context, token: LinkToken, purpose: LinkPurpose) -> Preview:
 # -- before the mailbox is proved --------------------------------------------------------------------------------------
 
 
-async def register(ctx: Context, form: AccountForm, password: HashedPassword, post: Post) -> None:
-    """Register an account, and have its address confirmed by a link.
+async def register(
+    ctx: Context,
+    form: AccountForm,
+    password: HashedPassword,
+    post: Post,
+    *,
+    organization_id: UUID | None = None,
+) -> None:
+    """Register an account, and have its address confirmed by a link; through an organization, to be its `member` from then on (ruling 23).
 
     Of a known address nothing changes, and its holder is told by mail. An account that registered itself and was never
     confirmed is replaced: whoever comes to hold the mailbox finds nothing of what the other did (ruling 22). Raises Invalid.
     """
     require(ctx.actor, Permission.REGISTER_ACCOUNT)
-    account, is_new = await _insert(ctx, form, password, verified=False)
+    account, is_new = await _insert(ctx, form, password, organization_id=organization_id)
     # A mailbox gets so many an hour and no more. Without a mail nothing is replaced either: the link sent last stays good.
     sends = await throttles.allows(ctx, post.request(account.email_key))
     if not is_new and _is_replaceable(account) and sends:
         await _replace(ctx, account)
-        account, is_new = await _insert(ctx, form, password, verified=False)
+        account, is_new = await _insert(ctx, form, password, organization_id=organization_id)
     purpose, template = LinkPurpose.CONFIRM, Template.CONFIRM
     if is_new:
         await _tell(ctx, EventKind.ACCOUNT_REGISTERED, account)
@@ -199,7 +212,17 @@ async def confirm(ctx: Context, token: LinkToken, verdict: PasswordVerdict | Non
     if confirmed is None:
         return account
     await _tell(ctx, EventKind.ACCOUNT_CONFIRMED, confirmed)
+    await _become_member(ctx, confirmed)
     return confirmed
+
+
+async def _become_member(ctx: Context, account: Account) -> None:
+    """Make a confirmed account a member of the organization through which it registered, if it isn't one already."""
+    organization_id = account.registered_with_id
+    if organization_id is None:
+        return
+    if await membership_queries.open_of(ctx, account.id, organization_id) is None:
+        await memberships.start(ctx, account.id, organization_id, Role.MEMBER)
 
 
 async def claim(ctx: Context, token: LinkToken, password: HashedPassword) -> Account:
@@ -394,7 +417,12 @@ async def join_by_mailbox(
 
 
 async def _insert(
-    ctx: Context, form: AccountForm, password: HashedPassword, *, verified: bool
+    ctx: Context,
+    form: AccountForm,
+    password: HashedPassword,
+    *,
+    verified: bool = False,
+    organization_id: UUID | None = None,
 ) -> tuple[Account, bool]:
     """Insert an account, or lock the one that has the address; return it, and whether it is new."""
     made = await _REGISTER.first(
@@ -408,6 +436,7 @@ async def _insert(
         external_id=None,
         language=form.language.value,
         self_registered=True,
+        registered_with_id=organization_id,
         status=AccountStatus.ACTIVE.value,
         verified_at=ctx.now if verified else None,
         created_at=ctx.now,
@@ -529,7 +558,7 @@ async def _take_over(
     await throttles.forget_networks(ctx, account.id)
     await sessions.end_all_of(ctx, account.id, "mailbox_claimed")
     await links.end(ctx, account.id)
-    ended = await grants.end_all_of(ctx, account.id)
+    ended = await _end_all_given(ctx, account.id)
     await _tell(ctx, EventKind.ACCOUNT_CLAIMED, taken, grants=ended or None)
     return taken
 
@@ -558,8 +587,17 @@ async def erase(
     await links.end(ctx, account.id)
     await throttles.forget_networks(ctx, account.id)
     await forget_address(ctx, account.id)
-    ended = await grants.end_all_of(ctx, account.id)
+    ended = await _end_all_given(ctx, account.id)
+    await forget_target(ctx, account.id)
     await _tell(ctx, kind, account, grants=ended or None)
+
+
+async def _end_all_given(ctx: Context, account_id: UUID) -> list[UUID]:
+    """End all that an account has: the records it owns, what is shared of it and with it, and every other grant; return these."""
+    await records.delete_all_of(ctx, account_id)
+    await shares.end_all_on(ctx, [account_id])
+    await shares.end_all_to(ctx, account_id)
+    return await grants.end_all_of(ctx, account_id)
 
 
 async def _tell(ctx: Context, kind: EventKind, account: Account, **data: Any) -> None:

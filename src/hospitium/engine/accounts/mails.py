@@ -35,6 +35,10 @@ class Post(NamedTuple):
         """Return what counts the notices a mailbox gets of what happens to its account."""
         return a_try(self.key.key, self.limit, "notices", email_key)
 
+    def share(self, email_key: str) -> Try:
+        """Return what counts the shares that anybody offers to a mailbox."""
+        return a_try(self.key.key, self.limit, "shares", email_key)
+
     def offer(self, email_key: str) -> Try:
         """Return what counts the offers that organizations send to a mailbox."""
         return a_try(self.key.key, self.limit, "offers", email_key)

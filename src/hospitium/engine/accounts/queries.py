@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, bindparam, func, select
+from sqlalchemy import Text, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hospitium.engine import events
+from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, accounts
 from hospitium.engine.errors import NotFound, NotSignedIn
 from hospitium.engine.permissions import Permission, require
@@ -35,6 +36,16 @@ _HOLD = Query(
     .where(_c.id == bindparam("account_id"), _c.status != AccountStatus.DELETED.value)
     .with_for_update(read=True),
     scalar("id"),
+)
+_HOLD_ALL = Query(
+    select(*ACCOUNT_COLUMNS)
+    .where(
+        _c.id == func.any(bindparam("account_ids", type_=ARRAY(Uuid))),
+        _c.status != AccountStatus.DELETED.value,
+    )
+    .order_by(_c.id)
+    .with_for_update(read=True),
+    struct(Account),
 )
 _KEPT_PASSWORD_OF = Query(
     select(_c.id, _c.password_hash).where(_c.id == bindparam("account_id")),
@@ -79,9 +90,19 @@ async def hold(ctx: Context, account_id: UUID) -> UUID | None:
     return found
 
 
+async def hold_all(ctx: Context, account_ids: list[UUID]) -> list[Account]:
+    """Keep some accounts from being deleted, and from changing, until this transaction ends; return those that are there."""
+    return await _HOLD_ALL.all(ctx.tx, account_ids=account_ids)
+
+
 async def find(ctx: Context, email_key: str) -> Account | None:
     """Return the account of an address, if there is one. For what answers the same in either case."""
     return await _BY_EMAIL.first(ctx.tx, email_key=email_key)
+
+
+async def by_address(ctx: Context, email: str) -> Account | None:
+    """Return the account of an address as it is written, if there is one. For whoever holds a link sent there."""
+    return await find(ctx, canonical_email("email", email))
 
 
 async def by_id(ctx: Context, account_id: UUID) -> Account:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, Text, Uuid
+from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.storage.tables import metadata
@@ -42,6 +42,8 @@ accounts = Table(
     Column("last_name", Text),
     Column("external_id", Text),
     Column("language", Text, nullable=False, server_default="en"),
+    # Through which organization's surface it registered itself: it becomes a member there when it is confirmed.
+    Column("registered_with_id", ForeignKey("organizations.id")),
     # Made by whoever typed the address, not by the operator: until confirmed, another who types it takes its place.
     Column("self_registered", Boolean, nullable=False, server_default="false"),
     Column("status", Text, nullable=False),
@@ -53,7 +55,7 @@ accounts = Table(
     CheckConstraint("(status = 'deleted') = (ended_at IS NOT NULL)", name="end_has_a_time"),
     CheckConstraint(
         "status <> 'deleted' OR (email = '' AND email_key = id::text AND password_hash = '' AND first_name IS NULL "
-        "AND last_name IS NULL AND external_id IS NULL AND verified_at IS NULL)",
+        "AND last_name IS NULL AND external_id IS NULL AND verified_at IS NULL AND registered_with_id IS NULL)",
         name="deleted_is_nobody",
     ),
 )
@@ -73,6 +75,12 @@ class Account(msgspec.Struct, frozen=True):
     self_registered: bool
     verified_at: datetime | None
     created_at: datetime
+    registered_with_id: UUID | None = None
+
+    @property
+    def full_name(self) -> str | None:
+        """First and last name, as far as they are known."""
+        return " ".join(filter(None, (self.first_name, self.last_name))) or None
 
     @property
     def is_confirmed(self) -> bool:

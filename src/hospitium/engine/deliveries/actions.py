@@ -43,7 +43,7 @@ _IS_WAITING = exactly(_c.status, DeliveryStatus.WAITING)
 _QUEUE = Statement(
     insert_into(
         deliveries,
-        "id", "template", "account_id", "link_id", "offer_id", "organization_id", "subject_id", "status", "created_at", "due_at",
+        "id", "template", "account_id", "link_id", "offer_id", "share_id", "organization_id", "subject_id", "status", "created_at", "due_at",
     )
 )  # fmt: skip
 # Locked rows are passed over: two dispatchers never wait for one another, and never take the same. So is what a later
@@ -122,13 +122,14 @@ async def queue(
     account_id: UUID | None = None,
     link_id: UUID | None = None,
     offer_id: UUID | None = None,
+    share_id: UUID | None = None,
     organization_id: UUID | None = None,
     subject_id: UUID | None = None,
 ) -> UUID:
     """Have a mail sent, if and when this deed is committed; return the delivery's id.
 
-    Exactly one of the first four is the recipient: an account at its address, the mailbox of a link or an offer, or
-    all administrators an organization has by then. `subject_id` is what it is about.
+    Exactly one of the first five is the recipient: an account at its address, the mailbox of a link or an offer, the target
+    of a share, or all administrators an organization has by then. `subject_id` is what it is about.
     """
     delivery_id = ctx.new_id()
     await _QUEUE.run(
@@ -138,6 +139,7 @@ async def queue(
         account_id=account_id,
         link_id=link_id,
         offer_id=offer_id,
+        share_id=share_id,
         organization_id=organization_id,
         subject_id=subject_id,
         status=DeliveryStatus.WAITING.value,

@@ -23,10 +23,13 @@ from hospitium.engine.errors import NotFound
 from hospitium.engine.links import queries as link_queries
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.memberships.record import memberships
+from hospitium.engine.object_types.record import object_types
 from hospitium.engine.offers.record import OFFER_COLUMNS, OFFER_PURPOSE, Offer, offers
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.partnerships.record import partnerships
 from hospitium.engine.permissions import Permission, require
+from hospitium.engine.shares.record import SHARE_COLUMNS, SHARE_PURPOSE, Share, shares
+from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import Query, exactly, pair, scalar, struct
 
 if TYPE_CHECKING:
@@ -55,9 +58,15 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     language: str
     seed: LinkSeed | None = None
-    organization: str | None = None  # whose administrator is written to, or which offers
+    organization: str | None = (
+        None  # whose administrator is written to, which offers, or where something is shared
+    )
     partner: str | None = None
     role: Role | None = None
+    sharer: str | None = None  # who shares something
+    target: str | None = None  # with whom, as he was named
+    label: str | None = None  # what kind of thing; None: an account
+    level: int | None = None
 
 
 # -- what a mail needs -------------------------------------------------------------------------------------------------
@@ -126,6 +135,46 @@ _ADMINISTRATIONS = Query(
 )
 
 
+class _ShareParts(msgspec.Struct, frozen=True):
+    organization: str
+    label: str | None
+    sharer_first_name: str | None
+    sharer_last_name: str | None
+    sharer_email: str
+
+
+_sharer = accounts.alias("sharer")
+_SHARE = Query(
+    select(
+        *SHARE_COLUMNS,
+        organizations.c.name.label("of__organization"),
+        object_types.c.label,
+        _sharer.c.first_name.label("of__sharer_first_name"),
+        _sharer.c.last_name.label("of__sharer_last_name"),
+        _sharer.c.email.label("of__sharer_email"),
+    )
+    .join(organizations, organizations.c.id == shares.c.organization_id)
+    .join(_sharer, _sharer.c.id == shares.c.creator_id)
+    .outerjoin(object_types, object_types.c.id == shares.c.object_type_id)
+    .where(shares.c.id == bindparam("share_id"), exactly(organizations.c.status, OrganizationStatus.ACTIVE)),
+    pair(struct(Share), struct(_ShareParts)),
+)
+_TEAM_OWNER = Query(
+    select(team_memberships.c.account_id).where(
+        team_memberships.c.team_id == bindparam("team_id"),
+        team_memberships.c.is_owner,
+        team_memberships.c.ends_at.is_(None),
+    ),
+    scalar("account_id"),
+)
+_MAILBOX_OF_ADDRESS = Query(
+    select(accounts.c.email, accounts.c.language, accounts.c.status).where(
+        accounts.c.email_key == bindparam("email_key"), accounts.c.verified_at.is_not(None)
+    ),
+    struct(_Mailbox),
+)
+
+
 async def administrators(ctx: Context, organization_id: UUID) -> list[UUID]:
     """Return the accounts that administer an organization now; none if it isn't active."""
     found = await _ADMINISTRATIONS.all(ctx.tx, organization_id=organization_id, account_id=None)
@@ -138,12 +187,16 @@ async def letter(ctx: Context, delivery: Delivery) -> Letter | None:
         return await _letter_with_link(ctx, delivery, delivery.link_id)
     if delivery.offer_id is not None:
         return await _letter_with_offer(ctx, delivery, delivery.offer_id)
+    if delivery.share_id is not None:
+        return await _letter_with_share(ctx, delivery, delivery.share_id)
     if delivery.account_id is None:
         return None
     mailbox = await _MAILBOX.first(ctx.tx, account_id=delivery.account_id)
     if mailbox is None or mailbox.status is AccountStatus.DELETED:
         return None
     written = _begun(delivery, mailbox.email, mailbox.language)
+    if delivery.template is Template.SHARE_ACCEPTED and delivery.subject_id is not None:
+        return await _letter_of_acceptance(ctx, written, delivery.subject_id)
     if delivery.template not in _TOLD:
         return written
     sides = None
@@ -194,6 +247,61 @@ async def _letter_with_offer(ctx: Context, delivery: Delivery, offer_id: UUID) -
         organization=organization,
         role=offer.role,
     )
+
+
+async def _letter_with_share(ctx: Context, delivery: Delivery, share_id: UUID) -> Letter | None:
+    found = await _SHARE.first(ctx.tx, share_id=share_id)
+    if found is None:
+        return None
+    share, parts = found
+    if not share.is_open(ctx.now) or share.key_number is None or share.nonce is None:
+        return None
+    mailbox = await _mailbox_of_target(ctx, share)
+    if mailbox is None or mailbox.status is not AccountStatus.ACTIVE:
+        return None
+    return msgspec.structs.replace(
+        _begun(delivery, mailbox.email, mailbox.language),
+        seed=LinkSeed(SHARE_PURPOSE, share.id, share.key_number, share.nonce, share.expires_at),
+        organization=parts.organization,
+        sharer=_name_of_sharer(parts),
+        target=_name_of_target(share),
+        label=parts.label,
+        level=share.level,
+    )
+
+
+async def _mailbox_of_target(ctx: Context, share: Share) -> _Mailbox | None:
+    """Return where a target reads mail: an address as it was given, in the language of the account it has, or else of who shares."""
+    if share.target_email is not None:
+        known = await _MAILBOX_OF_ADDRESS.first(ctx.tx, email_key=share.target_email_key)
+        language = share.language if known is None else known.language
+        return _Mailbox(share.target_email, language, AccountStatus.ACTIVE)
+    account_id = share.target_account_id
+    if share.target_team_id is not None:
+        account_id = await _TEAM_OWNER.first(ctx.tx, team_id=share.target_team_id)
+    return None if account_id is None else await _MAILBOX.first(ctx.tx, account_id=account_id)
+
+
+async def _letter_of_acceptance(ctx: Context, written: Letter, share_id: UUID) -> Letter | None:
+    found = await _SHARE.first(ctx.tx, share_id=share_id)
+    if found is None:
+        return None
+    share, parts = found
+    return msgspec.structs.replace(
+        written,
+        organization=parts.organization,
+        target=_name_of_target(share) or share.target_email,
+        label=parts.label,
+    )
+
+
+def _name_of_sharer(parts: _ShareParts) -> str:
+    named = " ".join(filter(None, (parts.sharer_first_name, parts.sharer_last_name)))
+    return named or parts.sharer_email
+
+
+def _name_of_target(share: Share) -> str | None:
+    return " ".join(filter(None, (share.target_first_name, share.target_last_name))) or None
 
 
 # Which side of a partnership is told. Of an ending, the one that didn't end it.
@@ -256,7 +364,9 @@ _LISTED = Query(
     select(
         _c.id,
         _c.template,
-        func.coalesce(accounts.c.email, organizations.c.code, _c.link_id.cast(Text), _c.offer_id.cast(Text)).label("recipient"),
+        func.coalesce(
+            accounts.c.email, organizations.c.code, _c.link_id.cast(Text), _c.offer_id.cast(Text), _c.share_id.cast(Text)
+        ).label("recipient"),
         _c.status,
         _c.created_at,
         _c.due_at,

@@ -36,6 +36,10 @@ class Template(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     # To whom an organization offers membership:
     OFFER = "offer"
+    # To the target of a share:
+    SHARE = "share"
+    # To whoever made a share; the subject is that share:
+    SHARE_ACCEPTED = "share_accepted"
     # To an organization's administrators; the subject is a partnership:
     PARTNERSHIP_REQUESTED = "partnership_requested"
     PARTNERSHIP_APPROVED = "partnership_approved"
@@ -62,6 +66,7 @@ deliveries = Table(
     Column("account_id", ForeignKey("accounts.id")),
     Column("link_id", ForeignKey("links.id")),
     Column("offer_id", ForeignKey("offers.id")),
+    Column("share_id", ForeignKey("shares.id")),
     Column("organization_id", ForeignKey("organizations.id")),
     Column("subject_id", Uuid),
     Column("status", Text, nullable=False),
@@ -74,7 +79,9 @@ deliveries = Table(
     # The kind of the last failure and the server's code, never its words: they can hold an address.
     Column("last_problem", Text),
     CheckConstraint("status IN ('waiting', 'sent', 'spread', 'void', 'failed')", name="status"),
-    CheckConstraint("num_nonnulls(account_id, link_id, offer_id, organization_id) = 1", name="one_recipient"),
+    CheckConstraint(
+        "num_nonnulls(account_id, link_id, offer_id, share_id, organization_id) = 1", name="one_recipient"
+    ),
     CheckConstraint("(status = 'waiting') = (ended_at IS NULL)", name="end_has_a_time"),
     CheckConstraint("attempts >= 0", name="attempts"),
 )
@@ -96,6 +103,7 @@ class Delivery(msgspec.Struct, frozen=True):
     account_id: UUID | None
     link_id: UUID | None
     offer_id: UUID | None
+    share_id: UUID | None
     organization_id: UUID | None
     subject_id: UUID | None
     status: DeliveryStatus

@@ -18,6 +18,7 @@ from hospitium.engine.links import restored as links
 from hospitium.engine.offers import restored as offers
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.sessions import restored as sessions
+from hospitium.engine.shares import restored as shares
 from hospitium.storage.statements import Query, insert_into, struct
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ VOIDED = {
     "sessions": sessions.void_all,
     "links": links.void_all,
     "offers": offers.void_all,
+    "shares": shares.void_all,
     "deliveries": deliveries.void_all,
 }
 """What a restore voids: each gave somebody something once, and nobody can say whether it did since the backup."""

@@ -11,6 +11,7 @@ from hospitium.engine.epochs.record import EPOCH_COLUMNS, Epoch, epochs
 from hospitium.engine.events import events
 from hospitium.engine.grants.record import grants
 from hospitium.engine.memberships.record import memberships
+from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import Query, scalar, struct
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ def _latest_of(intervals: Table) -> Any:
 
 
 _LATEST_BEGINNING = Query(
-    select(func.greatest(_latest_of(grants), _latest_of(memberships)).label("at")), scalar("at")
+    select(
+        func.greatest(_latest_of(grants), _latest_of(memberships), _latest_of(team_memberships)).label("at")
+    ),
+    scalar("at"),
 )
 _KNOWN = Query(
     select(events.c.id).where(events.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid)))), scalar("id")

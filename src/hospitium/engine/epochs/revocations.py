@@ -17,6 +17,7 @@ import msgspec
 
 from hospitium.engine.accounts import restored as accounts
 from hospitium.engine.actor import Actor, ActorKind
+from hospitium.engine.client_keys import actions as client_keys
 from hospitium.engine.epochs import queries
 from hospitium.engine.errors import Conflict, Forbidden, NotFound
 from hospitium.engine.events import EventKind
@@ -25,6 +26,9 @@ from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.organizations import actions as organizations, queries as organization_queries
 from hospitium.engine.partnerships import actions as partnerships
 from hospitium.engine.partnerships.actions import Ending
+from hospitium.engine.records import actions as records
+from hospitium.engine.shares import actions as shares
+from hospitium.engine.teams import actions as teams, queries as team_queries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -163,6 +167,33 @@ async def _end_membership(ctx: Context, line: TrailLine, _: Trail) -> None:
     await memberships.end(ctx, account, organization)
 
 
+async def _leave_team(ctx: Context, line: TrailLine, _: Trail) -> None:
+    account = _id_in(line, "account")
+    if account is None:
+        raise NotFound("member")
+    await teams.leave_again(ctx, _subject(line), account)
+
+
+async def _end_team(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await teams.end_again(ctx, await team_queries.lock(ctx, _subject(line)))
+
+
+async def _end_share(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await shares.end_again(ctx, _subject(line))
+
+
+async def _end_shares_of_record(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await records.archive_again(ctx, _subject(line))
+
+
+async def _delete_record(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await records.delete_again(ctx, _subject(line))
+
+
+async def _end_client_key(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await client_keys.end(ctx, _subject(line))
+
+
 async def _suspend_organization(ctx: Context, line: TrailLine, _: Trail) -> None:
     found = await organization_queries.by_id(ctx, _subject(line))
     if found is None:
@@ -188,6 +219,19 @@ TAKES_AWAY: dict[EventKind, Callable[[Context, TrailLine, Trail], Awaitable[None
     EventKind.PARTNERSHIP_CANCELED: _end_partnership,
     EventKind.PARTNERSHIP_REJECTED: _reject_partnership,
     EventKind.MEMBERSHIP_ENDED: _end_membership,
+    EventKind.TEAM_LEFT: _leave_team,
+    EventKind.TEAM_ENDED: _end_team,
+    EventKind.SHARE_DECLINED: _end_share,
+    EventKind.SHARE_WITHDRAWN: _end_share,
+    EventKind.SHARE_LEFT: _end_share,
+    EventKind.SHARE_REVOKED: _end_share,
+    EventKind.SHARE_EXPIRED: _end_share,
+    EventKind.SHARE_MERGED: _end_share,
+    # To which level it was changed the trail says; whether that was less, only the backup.
+    EventKind.SHARE_CHANGED: _end_share,
+    EventKind.RECORD_ARCHIVED: _end_shares_of_record,
+    EventKind.RECORD_DELETED: _delete_record,
+    EventKind.CLIENT_KEY_ENDED: _end_client_key,
     EventKind.ORGANIZATION_SUSPENDED: _suspend_organization,
     EventKind.ACCOUNT_DISABLED: _disable_account,
     EventKind.ACCOUNT_DELETED: _erase_account,

@@ -46,7 +46,7 @@ grants = Table(
     Column("grantee_kind", Text(collation="C"), nullable=False),
     Column("grantee_id", Uuid, nullable=False),
     Column("resource_kind", Text(collation="C"), nullable=False),
-    # The object type of a record, the resource type on a FHIR server; '' where the kind says it all.
+    # The object type of a record (its id), the resource type on a FHIR server; '' where the kind says it all.
     Column("resource_type", Text(collation="C"), nullable=False, server_default=""),
     # A UUID in its usual spelling, or an id of FHIR.
     Column("resource_id", Text(collation="C"), nullable=False),
@@ -57,6 +57,8 @@ grants = Table(
     Column("restrictions", JSONB, nullable=False, server_default="[]"),
     Column("starts_at", TIMESTAMP(timezone=True), nullable=False),
     Column("ends_at", TIMESTAMP(timezone=True)),
+    # When its window closes by itself, said when it begins; `ends_at` is when it was ended, said once.
+    Column("until", TIMESTAMP(timezone=True)),
     Column("cause_kind", Text(collation="C"), nullable=False),
     Column("cause_id", Uuid),
     Column("made_under_id", ForeignKey("grants.id")),
@@ -71,6 +73,7 @@ grants = Table(
     ),
     CheckConstraint("level BETWEEN 1 AND 7", name="level"),
     CheckConstraint("ends_at >= starts_at", name="ends_after_start"),
+    CheckConstraint("until > starts_at", name="window"),
     CheckConstraint("(cause_id IS NULL) = (cause_kind IN ('ownership', 'operator'))", name="cause_is_named"),
     CheckConstraint(
         "(resource_kind = 'patient') <= (fhir_server_id IS NOT NULL)", name="patient_is_on_a_server"
@@ -81,6 +84,7 @@ Index(
     "grants_of_grantee_ix",
     grants.c.grantee_id,
     grants.c.resource_kind,
+    grants.c.resource_type,
     grants.c.resource_id,
     grants.c.starts_at,
 )

@@ -17,6 +17,7 @@ from hospitium.engine.memberships import queries
 from hospitium.engine.memberships.record import MEMBERSHIP_COLUMNS, Membership, memberships
 from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.permissions import Permission, organization_of, require
+from hospitium.engine.teams import actions as teams
 from hospitium.storage.statements import Query, insert_into, struct
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ async def change_role(ctx: Context, account_id: UUID, role: Role) -> Membership:
         raise WrongState(f"The role is {role} already")
     if present.role is Role.ADMIN:
         await _spare_the_last_administrator(ctx, account_id, organization_id)
-    if await _end(ctx, account_id, organization_id) is None:
+    if await _end(ctx, account_id, organization_id, stays=True) is None:
         raise NotFound("member")
     return await start(ctx, account_id, organization_id, role)
 
@@ -152,11 +153,15 @@ async def _spare_the_last_administrator(ctx: Context, account_id: UUID, organiza
         raise LastAdministrator
 
 
-async def _end(ctx: Context, account_id: UUID, organization_id: UUID) -> Membership | None:
-    """End the membership that is open, if one is."""
+async def _end(
+    ctx: Context, account_id: UUID, organization_id: UUID, *, stays: bool = False
+) -> Membership | None:
+    """End the membership that is open, if one is, and those of the organization's teams with it, unless the account `stays`."""
     ended = await _END.first(ctx.tx, of_account=account_id, of_organization=organization_id, now=ctx.now)
     if ended is not None:
         await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended)
+        if not stays:
+            await teams.leave_all_in(ctx, account_id, organization_id)
     return ended
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, false, func, select
 from hospitium.engine.accounts.record import AccountStatus, accounts
 from hospitium.engine.actor import Role
 from hospitium.engine.epochs.queries import HELD_UNTIL
+from hospitium.engine.errors import NotFound
 from hospitium.engine.memberships.record import MEMBERSHIP_COLUMNS, Membership, memberships
 from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType, organizations
 from hospitium.engine.permissions import organization_of
@@ -68,6 +69,26 @@ _OPEN_OF = Query(
     ),
     struct(Membership),
 )
+_HOLD = Query(
+    select(_m.id)
+    .where(
+        _m.account_id == bindparam("account_id"),
+        _m.organization_id == bindparam("organization_id"),
+        _m.ends_at.is_(None),
+    )
+    .with_for_update(read=True),
+    scalar("id"),
+)
+_ID_BY_EMAIL = Query(
+    select(_m.account_id)
+    .join(accounts, accounts.c.id == _m.account_id)
+    .where(
+        _m.organization_id == bindparam("organization_id"),
+        _m.ends_at.is_(None),
+        accounts.c.email_key == bindparam("email_key"),
+    ),
+    scalar("account_id"),
+)
 # One who can still act: an account that is disabled, or whose mailbox nobody proved, administers nothing.
 _ANOTHER_ADMINISTRATOR = Query(
     select(_m.id)
@@ -107,6 +128,22 @@ _MEMBERS = Query(
 async def open_of(ctx: Context, account_id: UUID, organization_id: UUID) -> Membership | None:
     """Return the membership an account has of an organization now."""
     return await _OPEN_OF.first(ctx.tx, account_id=account_id, organization_id=organization_id)
+
+
+async def id_by_email(ctx: Context, organization_id: UUID, email_key: str) -> UUID:
+    """Return which member of an organization has an address; whoever else has it is as unknown as nobody. Raises NotFound (`member`)."""
+    found: UUID | None = await _ID_BY_EMAIL.first(
+        ctx.tx, organization_id=organization_id, email_key=email_key
+    )
+    if found is None:
+        raise NotFound("member")
+    return found
+
+
+async def hold(ctx: Context, account_id: UUID, organization_id: UUID) -> bool:
+    """Keep a membership from ending until this transaction ends; return whether there is one."""
+    found = await _HOLD.first(ctx.tx, account_id=account_id, organization_id=organization_id)
+    return found is not None
 
 
 async def has_another_administrator(ctx: Context, organization_id: UUID, account_id: UUID) -> bool:

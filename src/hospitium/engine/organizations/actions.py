@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import Text, bindparam, func, update
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy import bindparam, func, update
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine import events
 from hospitium.engine.accounts.emails import canonical_email
@@ -65,6 +65,7 @@ class OrganizationForm(msgspec.Struct, frozen=True, kw_only=True):
     contact_email: str | None = None
     contact_phone: str | None = None
     specialties: list[str] = []
+    requires_client_key: bool = False
 
 
 _WRITABLE = (*OrganizationForm.__struct_fields__, "name_key", "specialty_keys")
@@ -78,10 +79,7 @@ _UPDATE = Query(
     update(organizations)
     .where(organizations.c.id == bindparam("organization_id"))
     .values(
-        **{
-            name: bindparam(name, type_=ARRAY(Text) if name.startswith("special") else Text)
-            for name in _WRITABLE
-        },
+        **{name: bindparam(name, type_=organizations.c[name].type) for name in _WRITABLE},
         updated_at=func.greatest(
             bindparam("now", type_=TIMESTAMP(timezone=True)), organizations.c.updated_at
         ),
@@ -225,7 +223,7 @@ def _checked(form: OrganizationForm) -> dict[str, Any]:
     values: dict[str, Any] = {
         name: optional_line(name, getattr(form, name))
         for name in OrganizationForm.__struct_fields__
-        if name not in ("name", "type", "specialties")
+        if name not in ("name", "type", "specialties", "requires_client_key")
     }
     values["name"] = line("name", form.name)
     values["name_key"] = search_key(values["name"])
@@ -242,6 +240,7 @@ def _checked(form: OrganizationForm) -> dict[str, Any]:
         line(f"specialties[{i}]", given, longest=LONGEST_SPECIALTY)
         for i, given in enumerate(form.specialties)
     ]
+    values["requires_client_key"] = form.requires_client_key
     values["specialties"] = list(dict.fromkeys(specialties))
     values["specialty_keys"] = sorted({search_key(specialty) for specialty in specialties})
     return values

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, Uuid
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Integer, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from hospitium.storage.statements import exactly
@@ -60,6 +60,8 @@ organizations = Table(
     Column("created_at", TIMESTAMP(timezone=True), nullable=False),
     Column("updated_at", TIMESTAMP(timezone=True), nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
+    # Whether calls to its record sharing must say from which application they come.
+    Column("requires_client_key", Boolean, nullable=False, server_default="false"),
     CheckConstraint("type IN ('referring', 'radiology', 'both')", name="type"),
     CheckConstraint("status IN ('pending', 'active', 'suspended')", name="status"),
     CheckConstraint(f"code ~ '{CODE_FORM}'", name="code_form"),
@@ -134,6 +136,7 @@ class OrganizationProfile(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     version: int
+    requires_client_key: bool
 
 
 CARD_COLUMNS = tuple(organizations.c[name] for name in OrganizationCard.__struct_fields__)

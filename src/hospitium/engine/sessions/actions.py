@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from hospitium.engine.context import Context
     from hospitium.engine.memberships.queries import Belonging
-    from hospitium.engine.secrets import HashedPassword, LinkToken, TokenSeed
+    from hospitium.engine.secrets import HashedPassword, LinkToken, SessionCookie, TokenSeed
     from hospitium.engine.sessions.queries import RefreshToken
 
 
@@ -73,7 +73,8 @@ _ACCOUNT_WITH_HASH = Query(
     struct(Account),
 )
 _INSERT = Query(
-    insert_into(sessions, *Session.__struct_fields__).returning(*SESSION_COLUMNS), struct(Session)
+    insert_into(sessions, *Session.__struct_fields__, "cookie_digest").returning(*SESSION_COLUMNS),
+    struct(Session),
 )
 _INSERT_TOKEN = Statement(
     insert_into(
@@ -150,9 +151,14 @@ _FORGET_TOKENS = Statement(
 
 
 async def start(
-    ctx: Context, verdict: PasswordVerdict, organization_id: UUID | None, refresh: TokenSeed
+    ctx: Context,
+    verdict: PasswordVerdict,
+    organization_id: UUID | None,
+    refresh: TokenSeed,
+    cookie: SessionCookie | None = None,
 ) -> SignedIn:
-    """Sign in with a password that was compared before; act for `organization_id`, or for the oldest active one.
+    """Sign in with a password that was compared before; act for `organization_id`, or for the oldest active one. A browser is
+    known again by its `cookie`.
 
     Raises WrongCredentials, AccountDisabled, NotConfirmed, OrganizationInactive (none of the account's organizations is active, or the
     chosen one isn't), Forbidden (the chosen one isn't the account's, or is held by a restore).
@@ -172,6 +178,7 @@ async def start(
         organization_id=None if belonging is None else belonging.organization_id,
         started_at=ctx.now,
         expires_at=until,
+        cookie_digest=None if cookie is None else cookie.digest(),
     )
     assert session is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
     await _issue(ctx, session.id, refresh, until)

@@ -15,6 +15,7 @@ from hospitium.engine.epochs.queries import HELD_UNTIL
 from hospitium.engine.errors import NotSignedIn
 from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
+from hospitium.engine.secrets import SessionCookie
 from hospitium.engine.sessions.record import SESSION_COLUMNS, Session, refresh_tokens, sessions
 from hospitium.storage.statements import Query, pair, struct
 
@@ -35,7 +36,7 @@ class _ActorRow(msgspec.Struct, frozen=True):
 
 
 _is_open = (sessions.c.ended_at.is_(None)) & (sessions.c.expires_at > bindparam("now"))
-_ACTOR = Query(
+_actor = (
     select(
         sessions.c.id.label("actor__session_id"),
         sessions.c.account_id,
@@ -55,21 +56,22 @@ _ACTOR = Query(
         & memberships.c.ends_at.is_(None),
     )
     .outerjoin(organizations, organizations.c.id == memberships.c.organization_id)
-    .where(
-        sessions.c.id == bindparam("session_id"),
-        _is_open,
-        accounts.c.status == AccountStatus.ACTIVE.value,
-    ),
-    struct(_ActorRow),
+    .where(_is_open, accounts.c.status == AccountStatus.ACTIVE.value)
 )
+_ACTOR = Query(_actor.where(sessions.c.id == bindparam("session_id")), struct(_ActorRow))
+_ACTOR_BY_COOKIE = Query(_actor.where(sessions.c.cookie_digest == bindparam("digest")), struct(_ActorRow))
 
 
-async def actor_of(tx: Transaction, session_id: UUID, now: datetime) -> Actor | None:
-    """Return who acts through a session, with role, membership and status as the rows say now; None if it is over.
+async def actor_of(tx: Transaction, credential: UUID | SessionCookie, now: datetime) -> Actor | None:
+    """Return who acts through a session (its id, or the cookie that stands for it), with role, membership and status as the
+    rows say now; None if it is over.
 
     A membership that a restore holds gives no role: he acts for no organization until the operator confirms.
     """
-    row = await _ACTOR.first(tx, session_id=session_id, now=now)
+    if isinstance(credential, SessionCookie):
+        row = await _ACTOR_BY_COOKIE.first(tx, digest=credential.digest(), now=now)
+    else:
+        row = await _ACTOR.first(tx, session_id=credential, now=now)
     if row is None:
         return None
     if row.is_held:

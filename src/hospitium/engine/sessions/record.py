@@ -28,6 +28,8 @@ sessions = Table(
     Column("expires_at", _WHEN, nullable=False),
     Column("ended_at", _WHEN),
     Column("end_reason", Text),
+    # The SHA-256 of the cookie that stands for it, where a browser keeps one.
+    Column("cookie_digest", LargeBinary, unique=True),
     CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_a_reason"),
     CheckConstraint("expires_at > started_at", name="expires_after_start"),
     CheckConstraint(

@@ -46,6 +46,7 @@ PAGES = {
     Template.NEW_PASSWORD: "/console/password",
     Template.NEW_EMAIL: "/console/email",
     Template.OFFER: "/console/join",
+    Template.SHARE: "/console/share",
 }
 _MONTHS = {
     "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
@@ -70,6 +71,22 @@ _ROLES = {
         "radiologist": "radiología",
         "trial_physician": "personal médico de ensayos",
         "member": "miembro",
+    },
+}
+
+
+_MAY = {
+    "en": {
+        2: "know that it is there",
+        4: "read it",
+        5: "read it, and share it with others",
+        6: "read it, share it with others, and change it",
+    },
+    "es": {
+        2: "saber que existe",
+        4: "leerlo",
+        5: "leerlo y compartirlo con otras personas",
+        6: "leerlo, compartirlo con otras personas y cambiarlo",
     },
 }
 
@@ -147,6 +164,10 @@ def texts(letter: Letter, head: Letterhead) -> tuple[str, str, str]:
     names = {
         "organization": None if letter.organization is None else one_line(letter.organization),
         "partner": None if letter.partner is None else one_line(letter.partner),
+        "sharer": None if letter.sharer is None else one_line(letter.sharer),
+        "target": None if letter.target is None else one_line(letter.target),
+        "thing": _thing(letter),
+        "may": None if letter.level is None else _MAY[letter.language][letter.level],
         "place": urlsplit(head.public_url).hostname or "",
         "role": None if letter.role is None else _ROLES[letter.language][letter.role],
         "until": None if letter.seed is None else _instant(letter.seed.expires_at, letter.language),
@@ -154,7 +175,8 @@ def texts(letter: Letter, head: Letterhead) -> tuple[str, str, str]:
         if letter.seed is None
         else _span(letter.seed.expires_at - letter.at, letter.language),
     }
-    given = {name: value for name, value in names.items() if value is not None}
+    # A target needn't have a name; what a template can't do without is missed.
+    given = {name: value for name, value in names.items() if value is not None or name == "target"}
     subject, text = _rendered(_TEXT, letter, given, lambda label: f"{label}:\n{url}")
     _, html = _rendered(_HTML, letter, given, lambda label: _button(label, url))
     footer = {"place": names["place"], "replies": head.reply_to is not None}
@@ -187,6 +209,21 @@ def one_line(name: str) -> str:
     if len(line) > LONGEST_NAME:
         line = line[: LONGEST_NAME - 1].rstrip() + "…"
     return re.sub(r"([.\u3002\uff0e\uff61])(?=\w)|(:)(?=//)", r"\1\2 ", line)
+
+
+def _thing(letter: Letter) -> str | None:
+    """Return what is shared: the label of its type, which whoever defined it wrote, or the sharer's account."""
+    if letter.template not in (Template.SHARE, Template.SHARE_ACCEPTED):
+        return None
+    if letter.label is None:
+        of_sharer = letter.template is Template.SHARE
+        if letter.language == "es":
+            return "su cuenta" if of_sharer else "su propia cuenta"
+        return "their account" if of_sharer else "your account"
+    label = one_line(letter.label)
+    if letter.language == "es":
+        return f"«{label}»"
+    return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"
 
 
 def _link(letter: Letter, seed: LinkSeed, head: Letterhead) -> str:

@@ -1,0 +1,61 @@
+"""What the sections of a world file have in common: their entries, how one that is wrong is named, and what is counted."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hospitium.engine.errors import Invalid, NameTaken, Refusal
+from hospitium.engine.ids import parse_id, to_object_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
+
+
+class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    id: str | None = None
+
+
+class Loaded(msgspec.Struct):
+    """How many of one kind were created, how many were there already, and what was made that is shown now and never again."""
+
+    kind: str
+    created: int = 0
+    present: int = 0
+    shown: list[str] = []
+
+
+@contextmanager
+def at(path: str, spelled: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Name the entry in front of whatever is refused inside it; `spelled` is how the file spells fields of the engine."""
+    try:
+        yield
+    except Invalid as refusal:
+        head, bracket, rest = refusal.field.partition("[")
+        raise Invalid(f"{path}.{(spelled or {}).get(head, head)}{bracket}{rest}", refusal.reason) from None
+    except NameTaken as refusal:
+        raise Invalid(f"{path}.{(spelled or {}).get(refusal.field, refusal.field)}", "is taken") from None
+    except Refusal as refusal:
+        raise Invalid(path, refusal.message) from None
+
+
+def given_id(text: str | None, *, printed_as_object_id: bool = False) -> UUID | None:
+    """Return the id an entry gives; of what prints as an ObjectId, one that can (ruling 6). Raises Invalid."""
+    if text is None:
+        return None
+    found = parse_id(text)
+    if found is None:
+        raise Invalid("id", "must be a UUID, or 24 hexadecimal digits")
+    if printed_as_object_id and to_object_id(found) is None:
+        raise Invalid("id", "must be 24 hexadecimal digits, or a UUID that stands for them (ruling 6)")
+    return found
+
+
+def known(ids: dict[str, UUID], field: str, code: str) -> UUID:
+    """Return the id of an organization that there is. Raises Invalid."""
+    if code not in ids:
+        raise Invalid(field, f"there is no organization {code}")
+    return ids[code]

@@ -1,0 +1,110 @@
+"""In whose name an account may be granted something, and which grants count at an instant: as parts of statements.
+
+`check` gathers by these and lets `decide` judge each row; lists say the same as conditions, so that they are complete and paged
+by the database. A test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, cast, func, literal_column, null, or_, select
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from hospitium.engine.actor import Role
+from hospitium.engine.epochs.queries import HELD_UNTIL
+from hospitium.engine.grants.record import GranteeKind, grants
+from hospitium.engine.memberships.record import memberships
+from hospitium.engine.organizations.record import OrganizationStatus, organizations
+from hospitium.engine.teams.record import team_memberships
+from hospitium.storage.statements import exactly
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, CompoundSelect, FromClause
+
+_WHEN = TIMESTAMP(timezone=True)
+_NOW = bindparam("now", type_=_WHEN)
+GRANT_ENDS_AT = func.least(grants.c.ends_at, grants.c.until)
+"""When a grant is over: when it was ended, or when its window closes, whichever comes first (`least` passes over NULL)."""
+
+
+def _kind(kind: GranteeKind) -> Any:
+    return literal_column(f"'{kind.value}'")
+
+
+def itself(subject: Any, kind: GranteeKind) -> Any:
+    """Return the road by which a subject is reached itself: its kind and id, and no membership."""
+    return select(
+        _kind(kind).label("grantee_kind"),
+        subject.label("grantee_id"),
+        cast(null(), memberships.c.role.type).label("role"),
+        cast(null(), _WHEN).label("starts_at"),
+        cast(null(), _WHEN).label("ends_at"),
+    )
+
+
+def of_account(account: Any) -> CompoundSelect[Any]:
+    """Return every road by which a grant reaches an account: itself, its organizations (with its role there), its teams."""
+    organizations_ = select(
+        _kind(GranteeKind.ORGANIZATION),
+        memberships.c.organization_id,
+        memberships.c.role,
+        memberships.c.starts_at,
+        memberships.c.ends_at,
+    ).where(memberships.c.account_id == account)
+    teams_ = select(
+        _kind(GranteeKind.TEAM),
+        team_memberships.c.team_id,
+        cast(null(), memberships.c.role.type),
+        team_memberships.c.starts_at,
+        team_memberships.c.ends_at,
+    ).where(team_memberships.c.account_id == account)
+    found: CompoundSelect[Any] = itself(account, GranteeKind.ACCOUNT).union_all(organizations_, teams_)
+    return found
+
+
+def open_of_account(account: Any) -> FromClause:
+    """Return the roads that are open now, as a table `standing`: what `decide` would turn away is not among them."""
+    mine = itself(account, GranteeKind.ACCOUNT)
+    through_organizations = (
+        select(
+            _kind(GranteeKind.ORGANIZATION),
+            memberships.c.organization_id,
+            memberships.c.role,
+            memberships.c.starts_at,
+            memberships.c.ends_at,
+        )
+        .join(organizations, organizations.c.id == memberships.c.organization_id)
+        .where(
+            memberships.c.account_id == account,
+            memberships.c.role != Role.MEMBER.value,
+            exactly(organizations.c.status, OrganizationStatus.ACTIVE),
+            _is_open(memberships.c),
+        )
+    )
+    through_teams = select(
+        _kind(GranteeKind.TEAM),
+        team_memberships.c.team_id,
+        cast(null(), memberships.c.role.type),
+        team_memberships.c.starts_at,
+        team_memberships.c.ends_at,
+    ).where(team_memberships.c.account_id == account, _is_open(team_memberships.c))
+    found: FromClause = mine.union_all(through_organizations, through_teams).subquery("standing")
+    return found
+
+
+def counts(standing: FromClause) -> ColumnElement[bool]:
+    """Return the condition under which a grant, reached by a road that is open, counts now."""
+    return and_(
+        grants.c.grantee_id == standing.c.grantee_id,
+        grants.c.grantee_kind == standing.c.grantee_kind,
+        grants.c.starts_at <= _NOW,
+        or_(grants.c.ends_at.is_(None), grants.c.ends_at > _NOW),
+        or_(grants.c.until.is_(None), grants.c.until > _NOW),
+        # Held since a restore: the grant, or the membership by which it is inherited.
+        or_(HELD_UNTIL.is_(None), func.least(grants.c.starts_at, standing.c.starts_at) > HELD_UNTIL),
+    )
+
+
+def _is_open(interval: Any) -> ColumnElement[bool]:
+    return and_(interval.starts_at <= _NOW, or_(interval.ends_at.is_(None), interval.ends_at > _NOW))

@@ -1,0 +1,1 @@
+"""Client keys: what an application of an organization sends to say which one it is."""
