@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 
-from bench import check, cold_start, connect, pages, search, shares, shares_pages
+from bench import check, cold_start, connect, pages, search, shares, shares_pages, teams
 
 BENCHMARKS = {
     "connect": connect.run,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "check": check.run,
     "shares": shares.run,
     "shares_pages": shares_pages.run,
+    "teams": teams.run,
     "cold_start": cold_start.run,
 }
 

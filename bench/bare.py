@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bench.ground import Ground, Server
     from bench.load import Callers
 
-EACH = 20  # times as many bare transactions as pairs: they are over so soon that fewer would measure the moment
+EACH = (
+    20  # times as many bare transactions as pairs: they are over so soon that fewer would measure the moment
+)
 TABLES = """
     CREATE TABLE bare_counters (id integer PRIMARY KEY, n integer NOT NULL);
     CREATE TABLE bare_facts (id bigserial PRIMARY KEY, counter_id integer NOT NULL, at timestamptz NOT NULL);
@@ -77,7 +79,9 @@ def numbers(sheet: Sheet, what: str, rounds: list[Round], each: int) -> None:
     def every(values: list[float], form: str) -> str:
         return "  ".join(format(value, form) for value in values)
 
-    sheet.number(f"{what}, deeds / bare, each round", every([2 * one.pairs / one.bare for one in rounds], ".3f"))
+    sheet.number(
+        f"{what}, deeds / bare, each round", every([2 * one.pairs / one.bare for one in rounds], ".3f")
+    )
     sheet.number(f"{what}, pairs a second, each round", every([one.pairs for one in rounds], ".0f"))
     sheet.number("bare transactions a second, each round", every([one.bare for one in rounds], ".0f"))
     for name, seconds, count in (

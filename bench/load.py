@@ -36,6 +36,11 @@ def post(path: str, token: str, body: bytes = b"") -> bytes:
     return head.encode() + body
 
 
+def delete(path: str, token: str) -> bytes:
+    """Return the bytes of a DELETE."""
+    return f"DELETE {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
 class Line(asyncio.Protocol):
     """One connection, one request at a time."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from bench.ground import Ground, Server
 
 AT_ONCE = 16
-ROUNDS = 3
+ROUNDS = 5
 ACTING = 1_000
 TEN_TIMES = 1.5
 _EACH_RECORD = 5  # shares
@@ -38,7 +37,7 @@ class World(NamedTuple):
 
 async def run() -> Sheet:
     """Measure both sizes in turns, each of our pairs and then of bare transactions, so that a busy machine slows all."""
-    shares, each = size("SHARES_THERE", 200_000), size("OFFERS", 1_500)
+    shares, each = size("SHARES_THERE", 200_000), size("OFFERS", 900)
     rounds: dict[int, list[Round]] = {shares // 10: [], shares: []}
     async with AsyncExitStack() as open_ones:
         callers = open_ones.enter_context(Callers())
@@ -57,17 +56,19 @@ async def run() -> Sheet:
             if broken:
                 raise RuntimeError(f"what was shared breaks an invariant: {broken}")
     sheet = Sheet("shares")
-    for count in rounds:
+    for count, its in rounds.items():
         sheet.ratio(
-            median([2 * one.pairs / one.bare for one in rounds[count]]),
+            median([2 * one.pairs / one.bare for one in its]),
             f"deeds a second (share, accept) over HTTP / bare transactions a second, among {count:,} shares",
         )
-    fewer, more = (median([one.pairs for one in rounds[count]]) for count in rounds)
+    fewer, more = (median([one.pairs for one in its]) for its in rounds.values())
     sheet.ratio(
         fewer / more, f"time a pair: among {shares:,} shares / among {shares // 10:,}", at_most=TEN_TIMES
     )
-    for count in rounds:
-        bare.numbers(sheet, f"among {count:,}", rounds[count], each)
+    cheaper, dearer = (median([one.server_cpu + one.postgres_cpu for one in its]) for its in rounds.values())
+    sheet.ratio(dearer / cheaper, "CPU a pair, of the server and PostgreSQL: the same")
+    for count, its in rounds.items():
+        bare.numbers(sheet, f"among {count:,}", its, each)
     sheet.made(
         f"{ROUNDS} rounds of {each:,} pairs among {shares // 10:,} shares and among {shares:,}, each in a database and server of its own, "
         f"in turns; {AT_ONCE} at once by {ACTING:,} accounts at most, a type without mails, normal limits, durable; a pair is two deeds and the read by "
@@ -124,6 +125,5 @@ async def _warm_up(world: World, callers: Callers, each: int) -> None:
     await callers.run(one_by_one, world.server.port, everybody)
     await callers.run(share, world.server.port, world.offers[:each], AT_ONCE)
     async with world.here.connection() as connection:
-        while not await sharing.sealed(connection):
-            await asyncio.sleep(0.5)
+        await sharing.wait_for_seals(connection)
         await crowd.settle(connection)
