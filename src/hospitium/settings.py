@@ -160,7 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("RESEND_EXEMPT", _yes_or_no, "true", "Whether a rejected request may be sent again during the cool-down, once per cycle."),
     Setting("ADDRESS_FAILURES_PER_MINUTE", _number(1, 1_000_000), "20", "How many failed tries (sign-ins, dead links) and requests for mails one network address may make a minute; then 429, with `Retry-After`."),
     Setting("ACCOUNT_FAILURES_PER_HOUR", _number(1, 1_000_000), "10", "How many failed sign-ins an account takes an hour from addresses it wasn't signed in to from before, and from each it was."),
-    Setting("MAILBOX_MAILS_PER_HOUR", _number(1, 1_000_000), "5", "How many links and invitations one mailbox is sent an hour; further ones are left out in silence, and the last stays good."),
+    Setting("MAILBOX_MAILS_PER_HOUR", _number(1, 1_000_000), "5", "How many links, invitations and offered shares one mailbox is sent an hour; further ones are left out in silence, and the last stays good."),
     Setting("PASSWORDS_AT_ONCE", _number(1, 64), "2", "How many passwords are hashed at the same time; each takes 19 MiB and a core."),
     Setting("PASSWORDS_WAITING", _number(0, 10_000), "32", "How many more may wait for that before sign-ins are answered 429."),
     Setting("DRAIN_SECONDS", _number(0, 600), "0", "For how many seconds a server that was asked to stop goes on accepting requests, while `/health/ready` answers 503."),

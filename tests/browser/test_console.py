@@ -10,7 +10,7 @@ from playwright.async_api import Error, Page
 from browser.conftest import PHONE, Watched, Window
 from browser.looking import must_be_readable
 from cast import House
-from doors.console.test_links import LINKS, confirm_link, join_link, password_link
+from doors.console.test_links import LINKS, confirm_link, join_link, password_link, share_link
 from doors.native.living import EVE, SECRET, signs_in
 
 OUTCOMES = {
@@ -18,8 +18,10 @@ OUTCOMES = {
     "password": ("Your new password is set", "Su contraseña nueva está guardada"),
     "email": ("Your new address is in use", "Su nueva dirección está en uso"),
     "join": ("You have joined", "Ya forma parte"),
+    "share": ("It is shared with you", "Ya está compartido con usted"),
 }
 DO = "form:has(input[name=step][value=do])"
+DECLINE = "form:has(input[name=step][value=decline])"
 # Each would say something to a dialog, or ask another place, if any of it came alive.
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -132,6 +134,71 @@ async def test_what_an_organization_calls_itself_does_nothing(house: House, wind
             seen.must_be_clean()
 
 
+async def test_what_is_said_of_a_share_does_nothing(house: House, window: Window) -> None:
+    for number, payload in enumerate(PAYLOADS):
+        await house.rows(
+            "UPDATE accounts SET first_name = $1, last_name = NULL WHERE email = 'ada@northside.example'",
+            payload,
+        )
+        named = {"first": payload, "last": payload}
+        link = await share_link(house, f"zed{number}@mail.example", label=payload, name=named)
+        async with window() as seen:
+            await lifted(seen, link)
+            assert payload in await seen.page.inner_text("h1")
+            assert payload in await seen.page.inner_text(".facts")
+            assert await seen.page.locator("#first_name").input_value() == payload
+            await does(seen.page)
+            assert payload in await seen.page.inner_text(".outcome")
+            seen.must_be_clean()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("script", [True, False])
+async def test_a_share_is_declined_on_a_telephone(
+    house: House, window: Window, scheme: Any, script: bool
+) -> None:
+    """Two buttons below one another, of which accepting stands first and stands out; declining asks for nothing."""
+    link = await share_link(house, startsAt="2026-03-05T09:00:00Z", endsAt="2026-06-05T09:00:00Z")
+    async with window(**PHONE, locale="es-ES", color_scheme=scheme, java_script_enabled=script) as seen:
+        page = seen.page
+        if script:
+            await lifted(seen, link)
+            await must_be_readable(page)
+        else:
+            await page.goto(link)
+            await page.locator("#link").fill(link)
+            await page.locator("button.primary").click()
+        accept, decline = page.locator(f"{DO} button.primary"), page.locator(f"{DECLINE} button.secondary")
+        boxes = [await one.bounding_box() for one in (accept, decline)]
+        assert boxes[0] is not None
+        assert boxes[1] is not None
+        assert boxes[0]["y"] + boxes[0]["height"] < boxes[1]["y"]
+        assert boxes[0]["width"] == boxes[1]["width"]
+        grounds = [
+            await one.evaluate("e => getComputedStyle(e).backgroundColor") for one in (accept, decline)
+        ]
+        assert grounds[0] != grounds[1]
+        await decline.click()
+        await page.wait_for_selector(".outcome")
+        assert "Lo ha rechazado" in await page.inner_text("h1")
+        if script:
+            await must_be_readable(page)
+        seen.must_be_clean()
+        assert not any(link.partition("#")[2] in url for url in seen.asked)
+    assert [tuple(row) for row in await house.rows("SELECT status FROM shares")] == [("declined",)]
+
+
+async def test_enter_in_the_password_of_a_share_accepts_it(house: House, window: Window) -> None:
+    link = await share_link(house)
+    async with window() as seen:
+        await lifted(seen, link)
+        await seen.page.locator("#new_password").fill(SECRET)
+        await seen.page.keyboard.press("Enter")
+        await seen.page.wait_for_selector(".outcome")
+        assert OUTCOMES["share"][0] in await seen.page.inner_text("h1")
+        seen.must_be_clean()
+
+
 async def test_control_what_a_page_may_not_do_is_seen(house: House, window: Window) -> None:
     async with window() as seen:
         await seen.page.goto("/console")
@@ -157,7 +224,7 @@ async def test_every_page_is_readable_however_it_is_looked_at(
         color_scheme=scheme, viewport={"width": 320, "height": 640}, reduced_motion="reduce"
     ) as seen:
         page = seen.page
-        for path in ("", "/new-link", "/confirm", "/password", "/email", "/join", "/nothing"):
+        for path in ("", "/new-link", *(f"/{kind}" for kind in LINKS), "/nothing"):
             for lang in ("en", "es"):
                 await page.goto(f"/console{path}?lang={lang}")
                 await must_be_readable(page)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.conftest import PASSWORD
+from hospitium.engine.client_keys.actions import KEY_FORM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,17 @@ def test_org_show_says_what_there_is_to_say_a_line_each(installation: Installati
         ["family medicine", "obstetrics"],
         None,
     )
+
+
+def test_org_show_says_that_a_client_key_is_asked_for(installation: Installation, tmp_path: Path) -> None:
+    code, path = new_code(), tmp_path / "strict.yaml"
+    path.write_text(
+        f"organizations: [{{code: {code}, name: Strict Clinic, type: both, requiresClientKey: true}}]\n"
+    )
+    installation.says("load", str(path))
+    assert "requires client key  yes" in lines(installation.says("org", "show", code))
+    assert installation.json("org", "show", code)["requires_client_key"] is True
+    assert "requires client key" not in installation.says("org", "show", "lakeside")
 
 
 def test_org_create_approve_suspend_and_reinstate(installation: Installation) -> None:
@@ -184,6 +196,72 @@ def test_account_create_refuses_what_it_can_not_use(
     assert said.count("\n") == 1
 
 
+# -- client-key ----------------------------------------------------------------------------------------------------------
+
+
+def asks(server: Server, key: str) -> int:
+    """Ask the surface of northside with a client key, as ada; return the status."""
+    with server.signed_in("ada@northside.example", PASSWORD) as ada:
+        return ada.get("/northside/v2/connections", headers={"Medable-Client-Key": key}).status_code
+
+
+def test_a_client_key_is_made_listed_and_ended(installation: Installation, server: Server) -> None:
+    name = new_code()
+    made = installation.run("client-key", "make", "northside", name)
+    said = lines(made.stdout)
+    assert re.fullmatch(rf"id    {UUID}", said[0])
+    assert said[1] == f"name  {name}"
+    key = said[2].removeprefix("key   ")
+    assert KEY_FORM.fullmatch(key)
+    assert made.stderr == "Send it as Medable-Client-Key. It is not shown again.\n"
+    assert (asks(server, key), asks(server, "a-key-of-somebody")) == (200, 404)
+
+    said = lines(installation.says("client-key", "list", "northside"))
+    assert said[0].split() == ["name", "made", "is"]
+    assert any(re.fullmatch(rf"{name} +{DATE}  good", line) for line in said)
+    (listed,) = [one for one in installation.json("client-key", "list", "northside") if one["name"] == name]
+    assert (listed["ended_at"], "digest" in listed) == (None, False)
+    assert key not in json.dumps(installation.json("client-key", "list", "northside"))
+
+    assert installation.says("client-key", "end", "northside", name) == (
+        f"The client key {name} of northside has ended.\n"
+    )
+    assert asks(server, key) == 404
+    assert any(
+        re.fullmatch(rf"{name} +{DATE}  ended", line)
+        for line in lines(installation.says("client-key", "list", "northside"))
+    )
+
+
+def test_a_client_key_for_a_script(installation: Installation, server: Server) -> None:
+    name = new_code()
+    done = installation.run("client-key", "make", "northside", name, "--json")
+    made = json.loads(done.stdout)
+    assert (made["name"], done.stderr, asks(server, made["key"])) == (name, "", 200)
+    ended = installation.json("client-key", "end", "northside", name)
+    assert (ended["id"], ended["name"]) == (made["id"], name)
+    assert ended["ended_at"] is not None
+    assert made["key"] not in json.dumps(ended)
+    # Its name is free again, for another key.
+    again = installation.json("client-key", "make", "northside", name)
+    assert again["key"] != made["key"]
+    assert made["key"] not in server.logged
+
+
+def test_a_client_key_that_can_not_be_is_refused(installation: Installation) -> None:
+    name = new_code()
+    installation.run("client-key", "make", "northside", name)
+    for words, status, says in (
+        (("make", "northside", name), 1, "hospitium: This name is taken\n"),
+        (("make", "northside", " "), 2, "hospitium: name: must not be blank\n"),
+        (("make", "nowhere", name), 1, "hospitium: Organization not found\n"),
+        (("list", "nowhere"), 1, "hospitium: Organization not found\n"),
+        (("end", "northside", new_code()), 1, "hospitium: Client key not found\n"),
+        (("end", "nowhere", name), 1, "hospitium: Organization not found\n"),
+    ):
+        assert installation.complains("client-key", *words, status=status) == says
+
+
 # -- load, keys, verify, migrate -----------------------------------------------------------------------------------------
 
 
@@ -192,13 +270,35 @@ def test_load_prints_a_line_a_kind_with_counts(installation: Installation, world
         "organizations      0 created       3 there already",
         "accounts           0 created       3 there already",
         "memberships        0 created       3 there already",
+        "teams              0 created       0 there already",
+        "objectTypes        0 created       0 there already",
+        "records            0 created       0 there already",
+        "shares             0 created       0 there already",
+        "clientKeys         0 created       0 there already",
         "partnerships       0 created       1 there already",
     ]
     assert installation.json("load", str(world_file))[0] == {
         "kind": "organizations",
         "created": 0,
         "present": 3,
+        "shown": [],
     }
+
+
+def test_load_shows_a_client_key_it_made_this_once(
+    installation: Installation, server: Server, tmp_path: Path
+) -> None:
+    for words, name in (((), new_code()), (("--json",), new_code())):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"clientKeys: [{{organization: northside, name: {name}}}]\n")
+        first, again = (installation.says("load", str(path), *words) for _ in range(2))
+        (key,) = re.findall(rf"northside {name}: ([0-9A-Za-z]+)", first)
+        assert first.count(key) == 1
+        if not words:
+            assert f"    shown this once: northside {name}: {key}" in lines(first)
+        assert name not in again
+        assert asks(server, key) == 200
+        assert key not in server.logged
 
 
 def test_load_names_the_file_and_the_entry(
@@ -248,7 +348,7 @@ def test_migrate_again_says_that_there_is_nothing_to_do(installation: Installati
 
 def test_without_a_command_it_shows_what_there_is(installation: Installation) -> None:
     said = installation.says("--help")
-    for command in ("serve", "migrate", "load", "org", "account", "keys", "verify", "demo"):
+    for command in ("serve", "migrate", "load", "org", "account", "client-key", "keys", "verify", "demo"):
         assert re.search(rf"^  {command} +\S", said, re.MULTILINE)
     assert re.fullmatch(r"hospitium, version \d+\.\d+\.\d+\n", installation.says("--version"))
 

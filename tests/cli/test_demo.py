@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,8 @@ def test_it_serves_what_it_prints_and_leaves_nothing_behind(
         assert password is not None
         people = re.findall(r"^    (\S+@\S+) +\S", said, re.MULTILINE)
         assert people == [email for email, _ in demo_world.SIGN_INS]
+        assert {"ivy@harbor.example", "pat@mail.example"} <= set(people)
+        assert re.search(r"^shares +11 created +0 there already$", said, re.MULTILINE)
         for email in people:
             with server.signed_in(email, password.group(1)) as person:
                 assert person.get("/api/organizations/search", params={"q": "imaging"}).status_code in (
@@ -58,10 +62,14 @@ def test_it_serves_what_it_prints_and_leaves_nothing_behind(
         if shutil.which("curl") is None or shutil.which("bash") is None:
             pytest.skip("NOT TESTED: the printed calls are made with bash and curl, which are not here")
         calls, _, mails = said.partition("in another terminal:\n")[2].partition("Register somebody")
-        assert calls.count("curl") == 4
-        done = subprocess.run(["bash", "-euc", calls], capture_output=True, text=True, timeout=60, check=True)
+        assert calls.count("curl") == 8
+        connecting, _, sharing = calls.partition("Prescriptions that are shared")
+        done = subprocess.run(
+            ["bash", "-euc", connecting], capture_output=True, text=True, timeout=60, check=True
+        )
         assert done.stdout.count('"success":true') == 3, done.stdout
         assert done.stdout.count('"success":false') == 0
+        the_shared_ones_are_seen_and_the_waiting_one_accepted(sharing.partition(":\n")[2])
 
         registering, _, reading = mails.partition("curl")[2].partition("HOSPITIUM_DATA=")
         done = subprocess.run(
@@ -80,6 +88,40 @@ def test_it_serves_what_it_prints_and_leaves_nothing_behind(
     wait_for_the_end(processes)
     assert demo_directories(passable_directory) == []
     assert list(passable_directory.iterdir()) == []
+
+
+def the_shared_ones_are_seen_and_the_waiting_one_accepted(calls: str) -> None:
+    """Make the calls about prescriptions, with the token that the second of them answers put into the last."""
+    looking, _, accepting = calls.partition("\n    curl -s -X POST")
+    done = subprocess.run(["bash", "-euc", looking], capture_output=True, text=True, timeout=60, check=True)
+    seen, waiting = split_documents(done.stdout)
+    assert {one["drug"] for one in seen["data"]} == {"aspirin", "salbutamol"}
+    assert {one["access"] for one in seen["data"]} == {4, 5}
+    (offered,) = waiting["data"]
+    assert (offered["state"], offered["access"]) == (0, 4)
+    signing_in = looking.partition("\n\n")[0]
+    last = ("curl -s -X POST" + accepting).replace("THE-TOKEN-OF-IT", offered["token"])
+    done = subprocess.run(
+        ["bash", "-euc", f"{signing_in}\n{last}\n{looking}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    accepted, seen, waiting = split_documents(done.stdout)
+    assert (accepted["_id"], accepted["state"]) == (offered["_id"], 1)
+    assert {one["drug"] for one in seen["data"]} == {"aspirin", "salbutamol", "metformin"}
+    assert waiting["data"] == []
+
+
+def split_documents(text: str) -> list[dict[str, Any]]:
+    """Return the JSON documents that were written one behind the other."""
+    found: list[dict[str, Any]] = []
+    while text := text.lstrip():
+        document, end = json.JSONDecoder().raw_decode(text)
+        found.append(document)
+        text = text[end:]
+    return found
 
 
 def test_it_can_be_kept_and_begun_again(demo: Installation, passable_directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,19 @@ from hospitium.app import Composition
 from hospitium.doors.cli import demo_world, world
 from hospitium.doors.cli.main import load_world
 from hospitium.engine.errors import Invalid
+from hospitium.engine.ids import to_object_id
+from hospitium.engine.shares.record import ShareStatus
 from hospitium.engine.verify import verify
 from hospitium.storage.database import Database
+from hospitium.storage.keyring import Keyring
+from house.tree import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The example of docs/world-files.md, as far as it is built, and somebody to be partners with.
+    from hospitium.doors.cli.world_entries import Loaded
+
+# An earlier form of the example of docs/world-files.md: organizations, accounts and partnerships alone.
 DESIGN = """
 organizations:
   - {code: northside, name: Northside Family Practice, type: referring, status: active, taxId: "12-3456789",
@@ -50,16 +57,24 @@ class Ground:
     def __init__(self, url: str, directory: Path) -> None:
         self.url = url
         self.directory = directory
+        keys = directory / "keys"
+        Keyring.load(keys, datetime.now(UTC), make=True)
         self.house = Composition(
-            settings.read({"DATABASE_URL": url, "PENDING_REQUEST_LIMIT": "2", "ACTIVE_CONNECTION_LIMIT": "2"})
-        )
+            settings.read({"DATABASE_URL": url, "HOSPITIUM_KEYS": str(keys), "PENDING_REQUEST_LIMIT": "2", "ACTIVE_CONNECTION_LIMIT": "2"})
+        )  # fmt: skip
 
     async def load(self, content: Any, suffix: str = ".yaml") -> dict[str, tuple[int, int]]:
+        """Return how many were created and present of each kind there is something of."""
+        return {
+            one.kind: (one.created, one.present)
+            for one in await self.loaded(content, suffix)
+            if one.created + one.present
+        }
+
+    async def loaded(self, content: Any, suffix: str = ".yaml") -> list[Loaded]:
         path = self.directory / f"world{suffix}"
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return {
-            one.kind: (one.created, one.present) for one in await load_world(self.house, world.read(path))
-        }
+        return await load_world(self.house, world.read(path))
 
     async def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         connection = await asyncpg.connect(self.url)
@@ -95,6 +110,18 @@ async def refused(ground: Ground, content: Any, suffix: str = ".json") -> str:
 
 
 # -- what is right -------------------------------------------------------------------------------------------------------
+
+
+async def test_it_loads_the_example_of_the_page_about_it(ground: Ground) -> None:
+    page = (ROOT / "docs" / "world-files.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    counts = await ground.load(example)
+    assert counts == {
+        "organizations": (2, 0), "accounts": (2, 0), "memberships": (2, 0), "teams": (1, 0), "objectTypes": (1, 0),
+        "records": (1, 0), "shares": (2, 0), "clientKeys": (1, 0), "partnerships": (1, 0),
+    }  # fmt: skip
+    assert await ground.load(example) == {kind: (0, created) for kind, (created, _) in counts.items()}
+    await ground.must_be_sound()
 
 
 async def test_it_loads_the_example_of_the_design(ground: Ground) -> None:
@@ -164,7 +191,7 @@ async def test_it_adds_to_what_is_there(ground: Ground) -> None:
 
 @pytest.mark.parametrize("nothing", ["", "---\n", "{}", "organizations: []\n"])
 async def test_an_empty_world_is_a_world(ground: Ground, nothing: str) -> None:
-    assert set((await ground.load(nothing)).values()) == {(0, 0)}
+    assert [(one.created, one.present, one.shown) for one in await ground.loaded(nothing)] == [(0, 0, [])] * 9
 
 
 async def test_partnerships_come_in_every_status_with_the_grants_they_have(ground: Ground) -> None:
@@ -219,19 +246,29 @@ async def test_ids_that_are_given_are_kept(ground: Ground) -> None:
         ("00000000-0000-0000-0000-000000000001",)
     ]
     printed = await ground.rows("SELECT id FROM accounts")
-    assert world.to_object_id(printed[0][0]) == "552417e085b784bc204e737d"
+    assert to_object_id(printed[0][0]) == "552417e085b784bc204e737d"
 
 
 async def test_the_demo_world_loads_and_is_sound(database_url: str, tmp_path: Path) -> None:
     ground = Ground(database_url, tmp_path)
-    ground.house = Composition(settings.read({"DATABASE_URL": database_url}))
+    ground.house = Composition(
+        settings.read({"DATABASE_URL": database_url, "HOSPITIUM_KEYS": str(tmp_path / "keys")})
+    )
     counts = {one.kind: one.created for one in await load_world(ground.house, demo_world.world())}
     assert counts == {
         "organizations": 300,
-        "accounts": 3,
-        "memberships": 3,
+        "accounts": 7,
+        "memberships": 7,
+        "teams": 1,
+        "objectTypes": 2,
+        "records": 10,
+        "shares": 11,
+        "clientKeys": 0,
         "partnerships": demo_world.PARTNERSHIPS,
     }
+    assert {status for (status,) in await ground.rows("SELECT DISTINCT status FROM shares")} == set(
+        ShareStatus
+    ) - {ShareStatus.MERGED}
     assert demo_world.world() == demo_world.world()
     await ground.must_be_sound()
 
@@ -309,7 +346,7 @@ async def test_a_wrong_entry_refuses_the_whole_file_and_is_named(ground: Ground)
 
 
 async def test_a_section_that_is_not_built_yet_is_refused_by_name(ground: Ground) -> None:
-    for section in ("teams", "objectTypes", "records", "fhirServers", "persons", "clientKeys"):
+    for section in ("fhirServers", "persons", "invites"):
         said = await refused(ground, {"organizations": [NORTHSIDE], section: []})
         assert said == f"{section}: this version can't hold this section yet"
     assert await ground.is_empty()
@@ -390,7 +427,8 @@ def test_a_file_too_large_is_refused_unread(tmp_path: Path) -> None:
 # -- whatever is in the file ---------------------------------------------------------------------------------------------
 
 words = st.sampled_from(
-    ["organizations", "accounts", "partnerships", "teams", "code", "name", "type", "email", "password", "memberships",
+    ["organizations", "accounts", "partnerships", "teams", "objectTypes", "records", "shares", "clientKeys", "code", "owner", "members",
+     "organization", "body", "record", "by", "to", "team", "access", "shareChain", "key", "connectionOptions", "name", "type", "email", "password", "memberships",
      "source", "target", "status", "id", "northside", "requestedAt", "2025-01-02T03:04:05Z", "approved", "both"]
 ) | st.text(max_size=8)  # fmt: skip
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | words
@@ -400,7 +438,7 @@ anything = st.recursive(
     max_leaves=20,
 )
 entries = st.lists(st.dictionaries(words, anything, max_size=6), max_size=3)
-worlds = anything | st.dictionaries(st.sampled_from(["organizations", "accounts", "partnerships"]), entries)
+worlds = anything | st.dictionaries(st.sampled_from(sorted(world.World.__struct_encode_fields__)), entries)
 tags = st.sampled_from(
     [
         "!!int",

@@ -11,14 +11,18 @@ from uuid import UUID
 import msgspec
 import pytest
 from jinja2 import UndefinedError
+from markupsafe import escape
 
+from hospitium.doors.console.texts import text
 from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import Role
 from hospitium.engine.deliveries.queries import Letter, LinkSeed
 from hospitium.engine.deliveries.record import Template
 from hospitium.engine.links.record import LINK_LIVES, LinkPurpose
+from hospitium.engine.object_types.record import GRANTABLE
 from hospitium.engine.offers.record import OFFER_LIFE, OFFER_PURPOSE
 from hospitium.engine.secrets import DerivationKey
+from hospitium.engine.shares.record import PENDING_LIFE, SHARE_PURPOSE
 from hospitium.outside.letters import writing
 from hospitium.outside.letters.writing import (
     LONGEST_NAME,
@@ -42,9 +46,11 @@ SEEDS = {
     Template.NEW_PASSWORD: (LinkPurpose.PASSWORD.value, LINK_LIVES[LinkPurpose.PASSWORD]),
     Template.NEW_EMAIL: (LinkPurpose.EMAIL.value, LINK_LIVES[LinkPurpose.EMAIL]),
     Template.OFFER: (OFFER_PURPOSE, OFFER_LIFE),
+    Template.SHARE: (SHARE_PURPOSE, PENDING_LIFE),
 }
 ABOUT_PARTNERSHIPS = [template for template in Template if template.value.startswith("partnership_")]
-NAMING = [*ABOUT_PARTNERSHIPS, Template.OFFER]
+ABOUT_SHARES = [Template.SHARE, Template.SHARE_ACCEPTED]
+NAMING = [*ABOUT_PARTNERSHIPS, Template.OFFER, *ABOUT_SHARES]
 HOSTILE = {
     "markup": "<script>alert(1)</script>",
     "attribute": '" onmouseover="alert(1)" x="',
@@ -71,6 +77,10 @@ def letter_of(template: Template, language: str, name: str = "Lakeside Imaging")
         letter = msgspec.structs.replace(letter, organization=name)
     if template in ABOUT_PARTNERSHIPS:
         letter = msgspec.structs.replace(letter, partner=f"P {name}")
+    if template in ABOUT_SHARES:
+        letter = msgspec.structs.replace(letter, label=f"L {name}", target=f"T {name}")
+    if template is Template.SHARE:
+        letter = msgspec.structs.replace(letter, sharer=f"S {name}", level=4)
     return msgspec.structs.replace(letter, role=Role.PHYSICIAN) if template is Template.OFFER else letter
 
 
@@ -197,6 +207,16 @@ def test_a_name_is_cut_at_a_hundred_characters_and_kept_otherwise() -> None:
         (Template.NEW_PASSWORD, "en", ["2 hours", "March 1, 2026, 14:00 UTC"]),
         (Template.NEW_EMAIL, "es", ["24 horas", "2 de marzo de 2026, 12:00 UTC"]),
         (Template.OFFER, "en", ["14 days", "physician", "Lakeside Imaging"]),
+        (
+            Template.SHARE,
+            "en",
+            ["7 days", "March 8, 2026, 12:00 UTC", "read it", "Hello T Lakeside Imaging,"],
+        ),
+        (
+            Template.SHARE,
+            "es",
+            ["7 días", "8 de marzo de 2026, 12:00 UTC", "leerlo", "Hola, T Lakeside Imaging:"],
+        ),
     ],
 )
 def test_it_says_how_long_a_link_is_good(template: Template, language: str, says: list[str]) -> None:
@@ -217,6 +237,81 @@ def test_it_says_how_long_a_link_is_good(template: Template, language: str, says
 def test_the_subjects_are_those_the_reference_uses(template: Template, english: str, spanish: str) -> None:
     assert texts(letter_of(template, "en"), HEAD)[0] == english
     assert texts(letter_of(template, "es"), HEAD)[0] == spanish
+
+
+JOHN = {"sharer": "John Smith", "organization": "NewHealthCo", "label": "Prescription", "target": "Pat Doe"}
+
+
+@pytest.mark.parametrize(
+    ("language", "more", "subject", "says"),
+    [
+        ("en", {}, "John Smith at NewHealthCo would like to share a Prescription", "share a Prescription with you. If you accept, you may: read it."),
+        ("es", {}, "John Smith, de NewHealthCo, quiere compartir «Prescription»", "compartir «Prescription» con usted. Si acepta, usted podrá: leerlo."),
+        ("en", {"label": "Order"}, "John Smith at NewHealthCo would like to share an Order", "share an Order with you"),
+        ("en", {"label": None}, "John Smith at NewHealthCo would like to share their account", "share their account with you"),
+        ("es", {"label": None}, "John Smith, de NewHealthCo, quiere compartir su cuenta", "compartir su cuenta con usted"),
+        ("en", {"team": "Cardiology", "target": None}, "John Smith at NewHealthCo would like to share a Prescription", "with the team Cardiology, which you answer for. If you accept, its members may: read it."),
+        ("es", {"team": "Cardiology", "target": None}, "John Smith, de NewHealthCo, quiere compartir «Prescription»", "con el equipo Cardiology, por el que usted responde. Si acepta, sus miembros podrán: leerlo."),
+    ],
+)  # fmt: skip
+def test_a_share_is_offered_in_the_words_of_the_reference(
+    language: str, more: dict[str, str | None], subject: str, says: str
+) -> None:
+    letter = msgspec.structs.replace(letter_of(Template.SHARE, language), **{**JOHN, **more})
+    said = texts(letter, HEAD)
+    assert said[0] == subject
+    assert says in " ".join(said[1].split())
+    greeted = {"en": ("Hello Pat Doe,", "Hello,"), "es": ("Hola, Pat Doe:", "Hola:")}[language]
+    assert said[1].startswith(greeted["target" in more])
+
+
+@pytest.mark.parametrize(
+    ("language", "more", "subject", "says"),
+    [
+        ("en", {}, "Pat Doe accepted what you shared", "Pat Doe accepted what you shared at NewHealthCo: a Prescription. It is shared from now on."),
+        ("es", {}, "Pat Doe aceptó lo que usted compartió", "Pat Doe aceptó lo que usted compartió en NewHealthCo: «Prescription». Desde ahora está compartido."),
+        ("en", {"label": None}, "Pat Doe accepted what you shared", "at NewHealthCo: your account."),
+        ("es", {"label": None}, "Pat Doe aceptó lo que usted compartió", "en NewHealthCo: su propia cuenta."),
+        ("en", {"target": None, "team": "Cardiology"}, "Cardiology accepted what you shared", "Cardiology accepted what you shared at NewHealthCo"),
+        ("en", {"target": None}, "What you shared was accepted", "What you shared at NewHealthCo was accepted: a Prescription."),
+        ("es", {"target": None}, "Se aceptó lo que usted compartió", "Se aceptó lo que usted compartió en NewHealthCo: «Prescription»."),
+    ],
+)  # fmt: skip
+def test_that_it_was_accepted_is_told_in_the_words_it_was_named_in(
+    language: str, more: dict[str, str | None], subject: str, says: str
+) -> None:
+    named = {name: value for name, value in JOHN.items() if name != "sharer"}
+    letter = msgspec.structs.replace(letter_of(Template.SHARE_ACCEPTED, language), **{**named, **more})
+    said = texts(letter, HEAD)
+    assert said[0] == subject
+    assert says in " ".join(said[1].split())
+    assert "None" not in "".join(said)
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_pages_and_mails_say_alike_how_much_one_may(language: str) -> None:
+    chosen = Language(language)
+    assert {int(level): str(text(f"share.may.{level:d}", chosen)) for level in GRANTABLE} == {
+        level: str(escape(said)) for level, said in writing._MAY[language].items()
+    }
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_a_team_is_named_as_tamely(language: str, what: str) -> None:
+    for template in ABOUT_SHARES:
+        tame, wild = (
+            msgspec.structs.replace(letter_of(template, language), target=None, team=name)
+            for name in ("Cardiology", HOSTILE[what])
+        )
+        expected, found = _Page(texts(tame, HEAD)[2]), _Page(texts(wild, HEAD)[2])
+        assert (found.elements, found.attributes, found.links) == (
+            expected.elements,
+            expected.attributes,
+            expected.links,
+        )
+        assert "\n" not in texts(wild, HEAD)[0]
+        assert not re.search(r"evil[.。]example|https?://evil|\w@evil\.\w", "".join(texts(wild, HEAD)))
 
 
 def test_a_template_that_names_what_there_is_not_can_not_be_written() -> None:

@@ -1,4 +1,4 @@
-"""Bad input at every address of both JSON surfaces, generated from their tables of routes.
+"""Bad input at every address of the three JSON surfaces, generated from their tables of routes.
 
 Whatever is sent, the answer is 4xx in the surface's own envelope, names what is wrong, changes nothing and gives nothing
 of the inside away. A new route is covered from its first day: one that takes a body must say here what a good body is.
@@ -10,26 +10,37 @@ import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import httpx
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from msgspec import inspect
 
 from cast import PASSWORD, Caller, House, connected, data
 from doors.conftest import Opening
-from doors.manners import UNKNOWN, everything, partner
+from doors.manners import UNKNOWN, bare, everything, partner
+from doors.medable import sharing
 from hospitium.doors.json_body import LARGEST_BODY
+from hospitium.doors.medable.accounts import AccountLogin, RegisterBody, VerifyBody
+from hospitium.doors.medable.connection_shapes import ConnectionsBody, LevelBody
+from hospitium.doors.medable.objects import ObjectBody, ObjectSettings
+from hospitium.doors.medable.records import ArchiveBody, RecordBody
+from hospitium.doors.medable.routes import ROUTES as MEDABLE
 from hospitium.doors.native import account_shapes as accounts
 from hospitium.doors.native.members import RoleBody
 from hospitium.doors.native.offers import JoiningBody, LookBody, OfferBody
 from hospitium.doors.native.organizations import ProfileChanges, RegistrationBody
 from hospitium.doors.native.routes import ROUTES as NATIVE
 from hospitium.doors.native.sessions import OrganizationBody, RenewalBody, SignInBody
+from hospitium.doors.native.shares import ShareBody, ShareLevelBody, ShareTokenBody
+from hospitium.doors.native.teams import TeamBody, TeamChanges, TeamMemberBody
 from hospitium.doors.radorderpad.auth import LoginBody, RefreshBody
+from hospitium.doors.radorderpad.connection_shapes import EmptyBody
 from hospitium.doors.radorderpad.connections import MessageBody, RequestBody, ResponseBody, TerminateBody
 from hospitium.doors.radorderpad.routes import ROUTES as RADORDERPAD
-from hospitium.doors.radorderpad.wire import Body
+from hospitium.engine.ids import parse_id
 
 JSON = {"Content_Type": "application/json"}
 SERVER_OWNED = (
@@ -54,8 +65,9 @@ class Door(NamedTuple):
     anonymous: bool = False
 
     @property
-    def native(self) -> bool:
-        return not self.path.startswith("/api/")
+    def loose(self) -> bool:
+        """Whether it takes any members: those of a record are whatever its type is about."""
+        return self.shape is RecordBody
 
     async def sends(self, caller: Caller, content: bytes, **headers: str) -> httpx.Response:
         return await caller.send(self.method, self.path, content, **headers)
@@ -67,11 +79,11 @@ class World(NamedTuple):
     house: House
     doors: list[Door]
     connections: dict[str, str]
+    parts: dict[str, str]
 
-    def filled(self, path: str, verb: str = "") -> str:
-        return path.replace(
-            "{connection_id:str}", self.connections.get(verb, self.connections["see"])
-        ).replace("{organization_id:str}", str(self.house.lakeside))
+    def filled(self, path: str) -> str:
+        """Return an address whose every part is of something that is there."""
+        return re.sub(r"\{(\w+):str\}", lambda found: self.parts[found[1]], path)
 
 
 @pytest.fixture
@@ -103,13 +115,16 @@ async def world(house: House) -> AsyncIterator[World]:
 
     await partner(house, "yew")
     person = {"firstName": "Eve", "lastName": "Moor"}
+    things = await _things(house)
+    team, record, share, at = (things[name] for name in ("team", "record", "share", "at"))
+    to_eve, v2 = {"email": "eve@mail.example"}, sharing.AT
     doors = [
         Door("POST", "/api/auth/login", LoginBody, {"email": "ada@northside.example", "password": PASSWORD}, anonymous=True),
         Door("POST", "/api/auth/refresh", RefreshBody, {"refreshToken": "x" * 32}, anonymous=True),
         Door("POST", "/api/connections/request", RequestBody, {"targetOrganizationId": str(house.organizations["yew"]), "message": "Hello"}),
         Door("POST", one("approve"), ResponseBody, {"responseMessage": "Yes"}),
         Door("POST", one("reject"), ResponseBody, {"responseMessage": "No"}),
-        Door("POST", one("cancel"), Body, {}),
+        Door("POST", one("cancel"), EmptyBody, {}),
         Door("POST", one("resend"), MessageBody, {"message": "Again"}),
         Door("POST", one("terminate"), TerminateBody, {"reason": "Over", "handlePendingOrders": "complete", "targetConnectionId": UNKNOWN}),
         Door("POST", one("reestablish"), MessageBody, {"message": "Again"}),
@@ -117,7 +132,7 @@ async def world(house: House) -> AsyncIterator[World]:
         Door("POST", "/v1/organizations", RegistrationBody, {
             "code": "fir", "name": "Fir", "type": "both", "npi": "1234567893", "taxId": "1", "address": "1", "city": "1",
             "state": "1", "zipCode": "1", "phone": "1", "website": "https://fir.example", "contactName": "1",
-            "contactEmail": "desk@fir.example", "contactPhone": "1", "specialties": ["MRI"],
+            "contactEmail": "desk@fir.example", "contactPhone": "1", "specialties": ["MRI"], "requiresClientKey": False,
         }),
         Door("POST", "/v1/accounts", accounts.AccountBody, {**person, "email": "eve@mail.example", "password": SECRET, "language": "es"}, anonymous=True),
         Door("POST", "/v1/accounts/confirmation", accounts.AddressBody, {"email": "eve@mail.example", "language": "es"}, anonymous=True),
@@ -136,14 +151,68 @@ async def world(house: House) -> AsyncIterator[World]:
         Door("POST", "/v1/offers", OfferBody, {"email": "eve@mail.example", "role": "physician", "language": "es"}),
         Door("POST", "/v1/offers/preview", LookBody, {"token": "x" * 32}, anonymous=True),
         Door("POST", "/v1/offers/accept", JoiningBody, {**LINKED, **person, "language": "es"}, anonymous=True),
+        Door("POST", "/v1/teams", TeamBody, {"name": "Radiology"}),
+        Door("POST", f"/v1/teams/{team}/members", TeamMemberBody, {"accountId": str(house.accounts["ada"])}),
+        Door("POST", f"/v1/teams/{things['other team']}/members", TeamMemberBody, {"email": "ben@northside.example"}),
+        Door("PATCH", f"/v1/teams/{team}", TeamChanges, {"name": "Hearts", "ownerId": str(house.accounts["mia"])}),
+        Door("POST", "/v1/shares", ShareBody, {"recordId": record, "targets": [{**to_eve, "level": 4}]}),
+        Door("PATCH", f"/v1/shares/{share}", ShareLevelBody, {"level": 2}),
+        Door("POST", "/v1/shares/preview", ShareTokenBody, {"token": things["token"]}, anonymous=True),
+        Door("POST", "/v1/shares/accept", ShareTokenBody, {"token": things["token"]}),
+        Door("POST", f"{v2}/accounts/login", AccountLogin, {"email": "ada@northside.example", "password": PASSWORD}, anonymous=True),
+        Door("POST", f"{v2}/accounts/register", RegisterBody, {"email": "eve@mail.example", "password": SECRET, "name": {"first": "Eve"}, "locale": "es"}, anonymous=True),
+        Door("POST", f"{v2}/accounts/verify", VerifyBody, LINKED, anonymous=True),
+        Door("POST", f"{v2}/accounts/{house.accounts['ada']}/connections", ConnectionsBody, {"targets": [{**to_eve, "access": 4}]}),
+        Door("POST", f"{v2}/objects", ObjectBody, {
+            "name": "c_scan", "pluralName": "c_scans", "label": "Scan", "storage": "stored", "allowConnections": True,
+            "connectionOptions": {"requireAccept": True}, "shareChain": ["read"],
+        }),
+        Door("PUT", f"{v2}/objects/{things['type']}", ObjectSettings, {"label": "Note", "allowConnections": True, "connectionOptions": {}, "shareChain": [4]}),
+        Door("PATCH", f"{v2}/connections/{things['connection']}", LevelBody, {"access": 2}),
+        Door("POST", f"{v2}/c_prescriptions", RecordBody, {"drug": "aspirin", "dose": 100}),
+        Door("PUT", at, RecordBody, {"drug": "aspirin", "dose": 100}),
+        Door("PATCH", f"{v2}/c_prescriptions/{things['to archive']}", ArchiveBody, {"isArchived": True}),
+        Door("POST", f"{at}/connections", ConnectionsBody, {"targets": [{"email": "rui@lakeside.example", "access": 4}]}),
         Door("PATCH", "/v1/organizations/own", ProfileChanges, {
             "name": "Fir", "type": "both", "npi": "1234567893", "taxId": "1", "address": "1", "city": "1",
             "state": "1", "zipCode": "1", "phone": "1", "website": "https://fir.example", "contactName": "1",
-            "contactEmail": "desk@fir.example", "contactPhone": "1", "specialties": ["MRI"],
+            "contactEmail": "desk@fir.example", "contactPhone": "1", "specialties": ["MRI"], "requiresClientKey": False,
         }),
     ]  # fmt: skip
-    yield World(house, doors, connections)
+    parts = {
+        "connection_id": connections["see"], "organization_id": str(house.lakeside), "account_id": str(house.accounts["mia"]),
+        "session_id": UNKNOWN, "offer_id": UNKNOWN, "team_id": team, "share_id": share,
+        "org": "northside", "plural": "c_prescriptions", "id": record, "which": things["connection"],
+    }  # fmt: skip
+    yield World(house, doors, connections, parts)
     await house.must_be_sound()
+
+
+async def _things(house: House) -> dict[str, str]:
+    """Make what is shared, with whom, and what waits for ada: by their ids, as each of the two surfaces spells them."""
+
+    def long(digits: str) -> str:
+        return str(parse_id(digits))
+
+    await sharing.defines(house)
+    note = await sharing.defines(house, name="c_note")
+    await sharing.defines(house, name="c_image", storage="external")
+    record, to_archive, other = [await sharing.makes(house.ada) for _ in range(3)]
+    share = await sharing.offers(house.ada, record, {"email": "zoe@harbor.example", "access": 4})
+    connection = await sharing.offers(house.ada, other, {"email": "zoe@harbor.example", "access": 4})
+    theirs = await sharing.makes(house.zoe)  # whoever is signed in makes records anywhere, and shares them
+    waiting = await sharing.offers(house.zoe, theirs, {"email": "ada@northside.example", "access": 4})
+    return {
+        "team": long(await sharing.team_of(house, "mia")),
+        "other team": long(await sharing.team_of(house, owner="ada", name="Imaging")),
+        "record": long(record),
+        "at": f"{sharing.AT}/c_prescriptions/{record}",
+        "to archive": to_archive,
+        "share": long(share["_id"]),
+        "connection": connection["_id"],
+        "token": await sharing.token_of(house.ada, waiting["_id"]),
+        "type": note["_id"],
+    }
 
 
 def refused(response: httpx.Response, *statuses: int) -> dict[str, str]:
@@ -151,6 +220,11 @@ def refused(response: httpx.Response, *statuses: int) -> dict[str, str]:
     assert response.status_code in (statuses or (400,)), (response.status_code, response.text)
     assert not LEAKS.search(response.text), response.text
     body = response.json()
+    if response.request.url.path.split("/")[2:3] == ["v2"] and not response.request.url.path.startswith(
+        "/api/"
+    ):
+        assert response.headers["content-type"] == "application/json"
+        return fault(body, response.status_code)
     if response.request.url.path.startswith("/api/") or response.request.url.path == "/api":
         assert response.headers["content-type"] == "application/json"
         assert body.keys() == {"success", "message", "error"}
@@ -161,6 +235,24 @@ def refused(response: httpx.Response, *statuses: int) -> dict[str, str]:
     assert body.keys() >= {"type", "title", "status", "detail"}
     assert body["status"] == response.status_code
     return {error["field"]: error["detail"] for error in body.get("errors", [])}
+
+
+def fault(body: dict[str, Any], status: int) -> dict[str, str]:
+    """Insist on the form of a fault; return what it names, and why."""
+    every = {"object", "name", "code", "errCode", "status", "message"}
+    assert every <= body.keys() <= every | {"path", "reason", "faults"}, body
+    assert (body["object"], body["name"], body["status"]) == ("fault", "error", status)
+    assert re.fullmatch(r"k[A-Z][A-Za-z]+", body["code"])
+    assert re.fullmatch(r"cortex\.[A-Za-z]+\.[A-Za-z_]+", body["errCode"])
+    if body["code"] == "kValidationError":
+        # What is wrong with a body or a query is the outer fault's one child.
+        (child,) = body["faults"]
+        assert fault(child, status) == {body["path"]: body["reason"]}
+    elif "faults" in body:
+        assert fault(body["faults"][0], status).keys() == {body["path"]}
+        for one in body["faults"]:
+            fault(one, one["status"])
+    return {body["path"]: body.get("reason", body["message"])} if "path" in body else {}
 
 
 def encoded(value: Any) -> bytes:
@@ -176,15 +268,36 @@ def test_every_address_that_takes_a_body_is_covered_here() -> None:
         ("PATCH", "/v1/accounts/own"), ("POST", "/v1/sessions"), ("POST", "/v1/sessions/renewal"),
         ("PATCH", "/v1/members/{account_id:str}"),
         ("POST", "/v1/offers"), ("POST", "/v1/offers/preview"), ("POST", "/v1/offers/accept"),
+        ("POST", "/v1/teams"), ("PATCH", "/v1/teams/{team_id:str}"), ("POST", "/v1/teams/{team_id:str}/members"),
+        ("POST", "/v1/shares"), ("PATCH", "/v1/shares/{share_id:str}"), ("POST", "/v1/shares/preview"), ("POST", "/v1/shares/accept"),
+        *(("POST", f"/{{org:str}}/v2/{path}") for path in ("accounts/login", "accounts/register", "accounts/verify", "accounts/{id:str}/connections", "objects", "{plural:str}", "{plural:str}/{id:str}/connections")),
+        ("PUT", "/{org:str}/v2/objects/{id:str}"), ("PUT", "/{org:str}/v2/{plural:str}/{id:str}"),
+        ("PATCH", "/{org:str}/v2/connections/{which:str}"), ("PATCH", "/{org:str}/v2/{plural:str}/{id:str}"),
         # These read no body, by decision.
         ("POST", "/api/auth/logout"), ("POST", "/v1/offers/{offer_id:str}/resend"),
         *(("DELETE", f"/v1/sessions/{which}") for which in ("current", "others", "{session_id:str}")),
         ("DELETE", "/v1/members/{account_id:str}"), ("DELETE", "/v1/memberships/{organization_id:str}"),
         ("DELETE", "/v1/offers/{offer_id:str}"),
+        ("DELETE", "/v1/teams/{team_id:str}"), ("DELETE", "/v1/teams/{team_id:str}/members/{account_id:str}"), ("DELETE", "/v1/shares/{share_id:str}"),
+        ("POST", "/{org:str}/v2/accounts/me/logout"), ("POST", "/{org:str}/v2/connections/{which:str}"),
+        *(("DELETE", f"/{{org:str}}/v2/{path}") for path in ("objects/{id:str}", "connections/{which:str}", "{plural:str}/{id:str}", "{plural:str}/{id:str}/connections")),
     }  # fmt: skip
     writing = {("POST", "/api" + route.path) for route in RADORDERPAD if route.method != "GET"}
-    writing |= {(route.method, route.path) for route in NATIVE if route.method != "GET"}
+    writing |= {(route.method, route.path) for route in (*NATIVE, *MEDABLE) if route.method != "GET"}
     assert writing == covered
+
+
+async def test_every_body_of_the_tables_has_a_door_here(world: World) -> None:
+    """Held to the tables a second time, by what they say a route takes: a door that is forgotten is not only not listed."""
+    every = [(route.method, "/api" + route.path, route.takes) for route in RADORDERPAD]
+    every += [(route.method, route.path, route.takes) for route in (*NATIVE, *MEDABLE)]
+    for method, path, takes in every:
+        form = re.escape(path).replace(r"\{", "{").replace(r"\}", "}")
+        form = re.sub(r"\{\w+:str\}", "[^/]+", form)
+        if takes is None:
+            continue
+        found = [door for door in world.doors if door.method == method and door.shape is takes]
+        assert any(re.fullmatch(form, door.path) for door in found), (method, path)
 
 
 async def test_the_doors_of_this_file_open_for_a_good_body(world: World) -> None:
@@ -195,7 +308,8 @@ async def test_the_doors_of_this_file_open_for_a_good_body(world: World) -> None
         if "own/" in door.path or door.body.get("token") == "x" * 32:
             continue  # what takes a link, or the password, has stories of its own
         body = {k: v for k, v in door.body.items() if k != "targetConnectionId"}
-        answered[door.path] = (await door.sends(world.house.ada, encoded(body), **JSON)).status_code
+        sent = await door.sends(world.house.ada, encoded(body), **JSON)
+        answered[f"{door.method} {door.path}"] = sent.status_code
     assert {status for path, status in answered.items() if not path.endswith(("/refresh", "/renewal"))} <= {
         200,
         201,
@@ -287,14 +401,24 @@ async def test_json_under_another_content_type_is_415_at_every_address(world: Wo
 
 
 async def test_json_may_say_its_charset_and_be_written_in_any_case(world: World) -> None:
+    before = await everything(world.house)
     for kind in (
         "application/json; charset=utf-8",
         "APPLICATION/JSON;charset=UTF-8",
         'application/json; charset="utf-8"',
     ):
         for door in world.doors:
-            answered = await door.sends(world.house.ada, b'{"nonsense": 1}', Content_Type=kind)
-            assert refused(answered) == {"nonsense": "is not known here"}
+            content = b'{"_nonsense": 1}' if door.loose else b'{"nonsense": 1}'
+            answered = await door.sends(world.house.ada, content, Content_Type=kind)
+            ((name, says),) = refused(answered).items()
+            if door.loose:
+                assert (name, says) == (
+                    "_nonsense",
+                    "is a name that answers use themselves, or begins with _",
+                )
+            else:
+                assert (name, says) == ("nonsense", "is not known here")
+    assert await everything(world.house) == before
 
 
 async def test_a_body_over_1_mb_is_413_whether_it_says_its_length_or_not(world: World) -> None:
@@ -320,28 +444,109 @@ async def test_a_body_over_1_mb_is_413_whether_it_says_its_length_or_not(world: 
 # -- members -----------------------------------------------------------------------------------------------------------
 
 
+KINDS: dict[type, str] = {
+    inspect.StrType: "text", inspect.EnumType: "text", inspect.LiteralType: "text", inspect.ListType: "list",
+    inspect.BoolType: "bool", inspect.StructType: "object", inspect.IntType: "level", inspect.AnyType: "level",
+}  # fmt: skip
+WRONG: list[Any] = [0, 1.5, 1e308, True, {}, {"$ne": None}, [1], [[]], 10**30, "x", ["x"]]
+
+
 def kinds_of(shape: type[msgspec.Struct], member: str) -> tuple[str, bool]:
-    """Return what a member is (`str`, `list`, `word`) and whether it may be null."""
-    (field,) = [field for field in msgspec.structs.fields(shape) if field.encode_name == member]
-    described = str(field.type)
-    kind = "list" if "list[" in described else "str" if re.search(r"\bstr\b", described) else "word"
-    return kind, "None" in described or "Optional" in described
+    """Return what a member is (`text`, `list`, `bool`, `object`, `level`) and whether it may be null."""
+    described = inspect.type_info(shape)
+    assert isinstance(described, inspect.StructType)
+    (field,) = [field for field in described.fields if field.encode_name == member]
+    found = _parts(field.type)
+    (kind,) = {KINDS[one] for one in found if one is not inspect.NoneType}
+    return kind, inspect.NoneType in found
+
+
+def _parts(kind: inspect.Type) -> set[type]:
+    match kind:
+        case inspect.Metadata():
+            return _parts(kind.type)
+        case inspect.UnionType():
+            return {part for one in kind.types for part in _parts(one)}
+        case _:
+            return {type(kind)}
+
+
+def wrong_for(kind: str) -> list[Any]:
+    """Return values that a member of a kind can't be."""
+    good = {"text": str, "list": list, "bool": bool, "object": dict}.get(kind)
+    return [
+        value
+        for value in WRONG
+        if good is None or type(value) is not good or (kind == "list" and value in ([1], [[]]))
+    ]
 
 
 async def test_every_member_of_the_wrong_type_is_refused_by_name(world: World) -> None:
     before = await everything(world.house)
     for door in world.doors:
-        for member in door.body:
+        for member in () if door.loose else door.body:
             kind, nullable = kinds_of(door.shape, member)
-            wrong: list[Any] = [0, 1.5, 1e308, True, {}, {"$ne": None}, [1], [[]], 10**30]
-            wrong += [["x"]] if kind != "list" else ["x"]
-            wrong += [] if nullable else [None]
-            for value in wrong:
+            # No targets at all are no targets; of everything else null is as wrong as any other value.
+            for value in [*wrong_for(kind), *([] if nullable else [None])]:
                 answered = await door.sends(world.house.ada, encoded(door.body | {member: value}), **JSON)
                 fields = refused(answered)
                 (name,) = fields
                 assert name.partition("[")[0] == member, (door.path, member, value, fields)
-                assert re.fullmatch(r"must be [a-z ]+", fields[name]), fields
+                assert re.fullmatch(r"must be [a-z0-9,: ]+", fields[name]), fields
+    assert await everything(world.house) == before
+
+
+async def test_every_member_of_a_target_of_the_wrong_type_is_refused_by_its_place(world: World) -> None:
+    before = await everything(world.house)
+    good = {"email": "rui@lakeside.example"}
+    mia = str(world.house.accounts["mia"])
+    texts = {"email": "text", "firstName": "text", "lastName": "text", "accountId": "text", "teamId": "text"}
+    native = {**texts, "level": "level", "atOnce": "bool", "startsAt": "time", "endsAt": "time"}
+    theirs = {
+        "email": "text", "_id": "text", "object": "text", "name": "object", "auto": "bool", "roles": "list", "access": "level",
+        "startsAt": "time", "endsAt": "time",
+    }  # fmt: skip
+    for door in world.doors:
+        if "targets" not in door.body:
+            continue
+        level = "level" if door.shape is ShareBody else "access"
+        for member, kind in (native if door.shape is ShareBody else theirs).items():
+            for value in (value for value in wrong_for(kind) if (member, value) != ("object", "x")):
+                named = (
+                    {}
+                    if member in ("email", "accountId", "teamId", "_id")
+                    else {"accountId" if door.shape is ShareBody else "_id": mia}
+                )
+                target = {level: 4, **named, member: value}
+                body = door.body | {"targets": [good | {level: 2}, target]}
+                answered = await door.sends(world.house.ada, encoded(body), **JSON)
+                (name,) = refused(answered)
+                assert re.fullmatch(rf"targets\[1\]\.{member}(\[\d\]|\..+)?", name), (
+                    door.path,
+                    member,
+                    value,
+                    name,
+                )
+        for member in SERVER_OWNED:
+            if member in native or member in theirs:
+                continue
+            body = door.body | {"targets": [good | {level: 2, member: "x"}]}
+            answered = await door.sends(world.house.ada, encoded(body), **JSON)
+            shown = "a\ufffdb" if member == "a\nb" else member
+            assert refused(answered) == {f"targets[0].{shown}": "is not known here"}, door.path
+        for escape, says in (
+            ("\\u0000", "must not contain NUL characters"),
+            ("\\udfff", "must not contain lone surrogates"),
+        ):
+            for content, name in (
+                (f'{{"{level}": 2, "email": "a{escape}b@mail.example"}}', "targets[0].email"),
+                (f'{{"{level}": 2, "a{escape}b": 1}}', "body"),
+            ):
+                others = {k: v for k, v in door.body.items() if k != "targets"}
+                whole = (
+                    encoded(others)[:-1] + (b", " if others else b"") + f'"targets": [{content}]}}'.encode()
+                )
+                assert refused(await door.sends(world.house.ada, whole, **JSON)) == {name: says}, door.path
     assert await everything(world.house) == before
 
 
@@ -362,7 +567,7 @@ async def test_unknown_members_are_refused_by_name(world: World) -> None:
     before = await everything(world.house)
     for door in world.doors:
         known = {field.encode_name for field in msgspec.structs.fields(door.shape)}
-        for member in SERVER_OWNED:
+        for member in () if door.loose else SERVER_OWNED:
             if member in known:
                 continue
             for value in ("x", None, {"deep": [1]}):
@@ -375,7 +580,7 @@ async def test_unknown_members_are_refused_by_name(world: World) -> None:
 
 async def test_a_very_long_name_comes_back_short(world: World) -> None:
     for door in world.doors:
-        answered = await door.sends(world.house.ada, encoded({"n" * 100_000: 1}), **JSON)
+        answered = await door.sends(world.house.ada, encoded({"_" + "n" * 100_000: 1}), **JSON)
         refused(answered)
         assert len(answered.content) < 1_000
 
@@ -400,25 +605,40 @@ async def test_nul_and_lone_surrogates_are_refused_in_every_string_and_name(worl
     assert await everything(world.house) == before
 
 
+NEITHER = (
+    "", "x", "1", "northside", UNKNOWN.replace("-", ""), UNKNOWN + "0", UNKNOWN[:-1], "{" + UNKNOWN + "}", "5" * 23, "5" * 25,
+    "g" * 24, "٥" * 24, "urn:uuid:" + UNKNOWN, " " + UNKNOWN, UNKNOWN.replace("-", "_"), "' OR 1=1 --",
+)  # fmt: skip
+ODD_IDS = (*NEITHER[1:], "%00", "%ff", "%ed%a0%80", "..%2f..", "a%2Fb", "x" * 5000)
+
+
 async def test_an_id_of_neither_form_is_400_in_a_body_and_404_in_a_path(world: World) -> None:
     before = await everything(world.house)
-    neither = (
-        "", "x", "1", "northside", UNKNOWN.replace("-", ""), UNKNOWN + "0", UNKNOWN[:-1], "{" + UNKNOWN + "}", "5" * 23, "5" * 25,
-        "g" * 24, "٥" * 24, "urn:uuid:" + UNKNOWN, " " + UNKNOWN, UNKNOWN.replace("-", "_"), "' OR 1=1 --",
-    )  # fmt: skip
+    asked = set()
     for door in world.doors:
         for member in door.body:
-            if not member.endswith(("OrganizationId", "organizationId", "ConnectionId")):
+            if not member.endswith(
+                ("OrganizationId", "organizationId", "ConnectionId", "accountId", "ownerId", "recordId")
+            ):
                 continue
-            for text in neither:
+            asked.add(member)
+            for text in NEITHER:
                 body = door.body | {member: text}
                 answered = await door.sends(world.house.ada, encoded(body), **JSON)
                 assert refused(answered) == {member: "must be an id: a UUID, or 24 hexadecimal digits"}, text
+    assert asked == {
+        "targetOrganizationId",
+        "organizationId",
+        "targetConnectionId",
+        "accountId",
+        "ownerId",
+        "recordId",
+    }
     answers = set()
     for route in RADORDERPAD:
         if "{" not in route.path:
             continue
-        for text in (*neither[1:], "%00", "%ff", "%ed%a0%80", "..%2f..", "a%2Fb", "x" * 5000):
+        for text in ODD_IDS:
             path = re.sub(r"\{\w+:str\}", lambda _, text=text: text, "/api" + route.path)
             content, headers = (b"", {}) if route.method == "GET" else (b'{"reason": "Over"}', JSON)
             if route.path.endswith(("approve", "reject", "cancel", "resend", "reestablish")):
@@ -427,6 +647,35 @@ async def test_an_id_of_neither_form_is_400_in_a_body_and_404_in_a_path(world: W
             refused(answered, 404)
             answers.add(answered.json()["message"])
     assert answers == {"Connection not found", "Organization not found", "There is nothing at this address"}
+    assert await everything(world.house) == before
+
+
+async def test_an_id_of_neither_form_in_a_path_is_answered_as_one_that_nobody_has(world: World) -> None:
+    before = await everything(world.house)
+    for route in (*NATIVE, *MEDABLE):
+        bodies = [
+            door.body for door in world.doors if door.method == route.method and door.shape is route.takes
+        ]
+        content = encoded(bodies[0]) if bodies else b""
+
+        async def told(which: str, part: str, route: Any = route, content: bytes = content) -> httpx.Response:
+            path = world.filled(route.path.replace(f"{{{part}:str}}", which))
+            path += (
+                "?orphaned=true" if route.path.endswith("/connections") and route.method == "DELETE" else ""
+            )
+            return await world.house.ada.send(route.method, path, content, **(JSON if content else {}))
+
+        for part in re.findall(r"\{(\w+):str\}", route.path):
+            if part in ("org", "plural"):
+                continue  # no ids
+            token = part == "which" and route.method != "PATCH"  # there it is a token, and dead
+            nobodys = await told("x" * 32 if token else UNKNOWN, part)
+            assert refused(nobodys, 400 if token else 404) == {}, (route.method, route.path)
+            for text in ODD_IDS:
+                answered = await told(text, part)
+                assert refused(answered, 400, 404) == {}, (route.method, route.path, text)
+                if "%2" not in text.lower():  # a slash is no part of an id, but of another address
+                    assert answered.content == nobodys.content, (route.method, route.path, text)
     assert await everything(world.house) == before
 
 
@@ -479,6 +728,137 @@ async def test_nul_bad_utf_8_and_repeats_in_a_query_are_refused(world: World) ->
     assert await everything(world.house) == before
 
 
+SHARING_LISTS = {
+    # The address, the largest `limit`, and whether it takes `skip`.
+    "/v1/teams": (200, False), "/v1/teams/{team_id:str}/members": (200, False), "/v1/shares": (200, False),
+    "/v1/members": (200, False), "/v1/offers": (200, False), "/v1/accounts/own/trail": (200, False),
+    **{f"/{{org:str}}/v2/{path}": (100, True) for path in (
+        "accounts", "objects", "connections", "{plural:str}", "{plural:str}/{id:str}/connections",
+    )},
+    f"/northside/v2/accounts/{UNKNOWN}/connections": (100, True),
+}  # fmt: skip
+WORDS = {
+    "/v1/shares": {"status": ("pending", "active")},
+    "/northside/v2/connections": {
+        "state": ("0", "1"),
+        "pending": ("creator", "target"),
+        "account": (UNKNOWN, "5" * 24),
+    },
+}
+NO_NUMBERS = ("-1", "1e3", "1.0", "99999999999999999999", "9" * 5000, "", "%20", "%2B1", "0x10", "1_0", "%D9%A1", "%00", "null", "1;2", "NaN", "true")  # fmt: skip
+NO_IDS = ("x", "1", UNKNOWN[:-1], UNKNOWN + "0", "5" * 23, "5" * 25, "g" * 24, "urn:uuid:" + UNKNOWN, "[]", "null", "%C3%A9", "%27%20OR%201%3D1")  # fmt: skip
+
+
+async def test_which_part_of_a_list_is_a_number_and_an_id_or_refused_by_name(world: World) -> None:
+    before = await everything(world.house)
+    house = world.house
+    paths = {route.path for route in (*NATIVE, *MEDABLE) if route.method == "GET" and route.query is not None}
+    for template, (most, skips) in SHARING_LISTS.items():
+        path = world.filled(template).replace(UNKNOWN, str(house.accounts["ada"]))
+        for text in (*NO_NUMBERS, "0", str(most + 1)):
+            fields = refused(await house.ada.send("GET", f"{path}?limit={text}"))
+            assert fields == {"limit": f"must be a number from 1 to {most}"}, (path, text)
+        for text in (*NO_NUMBERS, "10001") if skips else ():
+            assert refused(await house.ada.send("GET", f"{path}?skip={text}")).keys() == {"skip"}, (
+                path,
+                text,
+            )
+        for text in NO_IDS:
+            fields = refused(await house.ada.send("GET", f"{path}?after={text}"))
+            assert fields == {"after": "must be an id: a UUID, or 24 hexadecimal digits"}, (path, text)
+        assert refused(await house.ada.send("GET", f"{path}?after=%00")) == {
+            "after": "must not contain NUL characters"
+        }
+        for member in ("limit", "after", *(["skip"] if skips else [])):
+            value = UNKNOWN if member == "after" else "1"
+            answered = await house.ada.send("GET", f"{path}?{member}={value}&{member}={value}")
+            assert refused(answered) == {member: "is given twice"}
+        for bad in (
+            "%00=1&%00=2",
+            "&".join(f"p{n}=1" for n in range(51)),
+            "%ff=1",
+            "limit=%ff",
+            "after=%ed%a0%80",
+        ):
+            assert refused(await house.ada.send("GET", f"{path}?{bad}")).keys() == {"query"}, bad
+        places = [
+            "0" * 24,
+            "f" * 24,
+            UNKNOWN,
+            str(UUID(int=0)),
+            str(UUID(int=(1 << 128) - 1)),
+            UNKNOWN.upper(),
+            "",
+        ]
+        if template == "/v1/accounts/own/trail":
+            places = [""]  # which goes on only behind what stands in it
+        for good in (f"limit={most}", "limit=1", "limit=01", "other=1", *(f"after={place}" for place in places), *(("skip=0", "skip=10000", "limit=1&skip=1", "where=%7B%7D&sort=x&expand=y") if skips else ())):  # fmt: skip
+            answered = await house.ada.send("GET", f"{path}?{good}")
+            assert answered.status_code == 200, (path, good, answered.text)
+    covered = {
+        template.replace(f"/northside/v2/accounts/{UNKNOWN}", "/{org:str}/v2/accounts/{id:str}")
+        for template in SHARING_LISTS
+    }
+    assert paths == covered
+    assert await everything(house) == before
+
+
+async def test_what_a_list_is_filtered_by_is_one_of_its_words_or_refused_by_name(world: World) -> None:
+    before = await everything(world.house)
+    ada = world.house.ada
+    for path, members in WORDS.items():
+        for member, words in members.items():
+            for text in (
+                "x",
+                "2",
+                "00",
+                "-1",
+                "true",
+                "null",
+                "0,1",
+                "%5B0%5D",
+                "PENDING",
+                "Creator",
+                "declined",
+                "creator,target",
+                "x" * 200,
+                "%C3%A9",
+                "%D9%A0",
+            ):
+                assert refused(await ada.send("GET", f"{path}?{member}={text}")).keys() == {member}, text
+            assert refused(await ada.send("GET", f"{path}?{member}=a%00b")) == {
+                member: "must not contain NUL characters"
+            }
+            assert refused(await ada.send("GET", f"{path}?{member}={'x' * 201}")) == {
+                member: "must be at most 200 characters long"
+            }
+            twice = f"{member}={words[0]}&{member}={words[1]}"
+            assert refused(await ada.send("GET", f"{path}?{twice}")) == {member: "is given twice"}
+            for good in (*words, "", "%20", f"%20{words[0]}%20"):
+                assert (await ada.send("GET", f"{path}?{member}={good}")).status_code == 200, (member, good)
+    # The name of an object may be any text: of one that isn't there, there are none.
+    path = "/northside/v2/connections"
+    assert refused(await ada.send("GET", f"{path}?context=%00")) == {
+        "context": "must not contain NUL characters"
+    }
+    assert refused(await ada.send("GET", f"{path}?context={'x' * 201}")).keys() == {"context"}
+    for name in ("c_nothing", "' OR 1=1 --", "é", "\u202e", "x" * 200, "ACCOUNT"):
+        assert (await ada.get(path, context=name)).json()["data"] == [], name
+    orphans = f"{sharing.AT}/c_prescriptions/{world.parts['id']}/connections"
+    for query in (
+        "",
+        "?orphaned",
+        "?orphaned=",
+        "?orphaned=1",
+        "?orphaned=TRUE",
+        "?orphaned=false",
+        "?orphaned=true%00",
+        "?Orphaned=true",
+    ):
+        assert refused(await ada.send("DELETE", f"{orphans}{query}")).keys() == {"orphaned"}, query
+    assert await everything(world.house) == before
+
+
 async def test_odd_texts_in_a_search_find_nothing_and_break_nothing(world: World) -> None:
     for text in (
         "\u0001",
@@ -515,13 +895,96 @@ async def test_an_address_that_is_nowhere_is_404_in_the_envelope_of_its_surface(
             refused(answered, 404)
 
 
+async def test_an_address_of_records_that_is_nowhere_is_404_in_a_fault(world: World) -> None:
+    nowhere = (
+        "/northside/v2", "/northside/v2/", "/northside/v2//", "/northside/v2/nope/x/y", "/northside/v2/nope/x/y/z", "/nope/v2",
+        f"/northside/v2/accounts/{UNKNOWN}/nope", f"/northside/v2/accounts/{UNKNOWN}/connections/x", "/northside/v2/accounts/me/nope",
+        "/northside/v2/connections/x/y", f"/northside/v2/objects/{UNKNOWN}/connections", "/v1/v2/accounts/me", "/%00/v2", "/%ff/v2",
+        "/northside/v2/c_prescriptions/x/connections/y",
+    )  # fmt: skip
+    for path in nowhere:
+        for caller in (world.house.ada, world.house.stranger):
+            answered = await caller.send("GET", path)
+            assert refused(answered, 404) == {}, path
+            assert answered.json()["errCode"] == "cortex.notFound.route", path
+            refused(await caller.send("POST", path, b"{nonsense", **JSON), 404)
+    # Of another version there is no such surface at all: it is nobody's address.
+    for path in (
+        "/northside/v1/accounts/me",
+        "/northside/V2/accounts/me",
+        "/northside/v20/accounts/me",
+        "/a%2Fb/v2/accounts/me",
+    ):
+        answered = await world.house.ada.send("GET", path)
+        assert (answered.status_code, answered.json()["status"]) == (404, 404), path
+
+
+ODD_CODES = (
+    "nope", "NORTHSIDE", "northside%20", "%20northside", "north%20side", "northside%0a", "%00", "northside%00", "%00northside", "%ff",
+    "north%ffside", "%ed%a0%80", "%c0%80", "..", ".", "..%5c", "%F0%9F%98%80", "%E2%80%AEnorthside", "n%CC%81orthside", "x" * 3000, "%27%20OR%201%3D1--",
+    "%7Borg%7D", "*", "%25", "%2500", "northside%3Bx", "northside%3Fx", "northside%23x", UNKNOWN, "1", "-", "_",
+    "newcomer", "closed",  # not active: as unknown as any
+)  # fmt: skip
+
+
+async def test_an_organization_of_an_odd_code_is_as_unknown_as_any(world: World) -> None:
+    before = await everything(world.house)
+    house, last = world.house, world.parts["id"]
+    good = {door.shape: encoded(door.body) for door in world.doors}
+    routes = {
+        "GET /accounts/me": b"", "GET /c_prescriptions": b"", f"GET /c_prescriptions/{last}": b"", "GET /connections": b"", "GET /objects": b"",
+        f"DELETE /c_prescriptions/{last}": b"", "POST /c_prescriptions": good[RecordBody], "POST /accounts/login": good[AccountLogin],
+        "POST /accounts/register": good[RegisterBody],
+    }  # fmt: skip
+    for route, content in routes.items():
+        method, path = route.split(" ")
+        told = set()
+        for code in ODD_CODES:
+            if code in (".", ".."):
+                continue  # the client takes them out of the address
+            answered = await house.ada.send(method, f"/{code}/v2{path}", content, **(JSON if content else {}))
+            assert refused(answered, 404) == {}, (route, code)
+            assert answered.json()["errCode"] == "cortex.notFound.org", (route, code)
+            told.add(str(bare(answered)))
+            if not path.startswith("/accounts/") or path.endswith("/me"):
+                stranger = await house.stranger.send(
+                    method, f"/{code}/v2{path}", content, **(JSON if content else {})
+                )
+                assert refused(stranger, 403) == {}, (route, code)
+                assert stranger.json()["code"] == "kNotLoggedIn"
+        assert len(told) == 1, route
+    assert await everything(house) == before
+
+
+async def test_an_object_of_an_odd_name_is_as_unknown_as_any(world: World) -> None:
+    before = await everything(world.house)
+    last = world.parts["id"]
+    (records, _) = (encoded(door.body) for door in world.doors if door.loose)
+    for name in (
+        "nope", "C_PRESCRIPTIONS", "c_prescription", "c_prescriptions%20", "%00", "c_prescriptions%00", "%ff", "%ed%a0%80", "%F0%9F%98%80",
+        "%E2%80%AE", "x" * 3000, "%27%20OR%201%3D1--", "%7Bplural%7D", "*", "%25", UNKNOWN, "1", "persons", "org",
+    ):  # fmt: skip
+        for method, rest, content in (
+            ("GET", "", b""), ("POST", "", records), ("GET", f"/{last}", b""), ("PUT", f"/{last}", records), ("DELETE", f"/{last}", b""),
+            ("PATCH", f"/{last}", b'{"isArchived": true}'), ("GET", f"/{last}/connections", b""), ("DELETE", f"/{last}/connections?orphaned=true", b""),
+            ("POST", f"/{last}/connections", b'{"targets": [{"email": "a@b.example", "access": 4}]}'),
+        ):  # fmt: skip
+            answered = await world.house.ada.send(
+                method, f"/northside/v2/{name}{rest}", content, **(JSON if content else {})
+            )
+            assert refused(answered).keys() == {"object"}, (method, name, rest)
+            assert answered.json()["errCode"] == "cortex.invalidArgument.object"
+            assert len(answered.content) < 1_000
+    assert await everything(world.house) == before
+
+
 async def test_a_method_that_an_address_does_not_take_is_405_with_those_it_takes(world: World) -> None:
     before = await everything(world.house)
     addresses: dict[str, set[str]] = {}
     for route in RADORDERPAD:
         addresses.setdefault(world.filled("/api" + route.path), set()).add(route.method)
-    for route in NATIVE:
-        addresses.setdefault(route.path, set()).add(route.method)
+    for route in (*NATIVE, *MEDABLE):
+        addresses.setdefault(world.filled(route.path), set()).add(route.method)
     for path, taken in addresses.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "QUERY"} - taken:
             for caller in (world.house.ada, world.house.stranger):
@@ -537,8 +1000,140 @@ async def test_a_method_that_an_address_does_not_take_is_405_with_those_it_takes
 
 async def test_a_body_where_none_is_read_does_no_harm(world: World) -> None:
     for content in (b"{nonsense", b"[" * 1000, b"\x00"):
-        answered = await world.house.ada.send("GET", "/api/connections/outgoing", content, **JSON)
-        assert answered.status_code == 200
+        for path in (
+            "/api/connections/outgoing",
+            "/v1/teams",
+            "/v1/shares",
+            f"{sharing.AT}/connections",
+            f"{sharing.AT}/c_prescriptions",
+        ):
+            answered = await world.house.ada.send("GET", path, content, **JSON)
+            assert answered.status_code == 200
+    # Accepting by the address alone takes any body, by decision; what is no token stays dead.
+    answered = await world.house.ada.send(
+        "POST", f"{sharing.AT}/connections/{'x' * 32}", b"{nonsense", **JSON
+    )
+    assert answered.json()["errCode"] == "cortex.invalidArgument.connectionToken"
+
+
+# -- the bodies of records ---------------------------------------------------------------------------------------------
+
+ENVELOPE = (
+    "_id",
+    "object",
+    "access",
+    "shared",
+    "owner",
+    "creator",
+    "created",
+    "updated",
+    "connections",
+    "isArchived",
+)
+RESERVED = "is a name that answers use themselves, or begins with _"
+OUT_OF_RANGE = (
+    b"1e400", b"-1e400", b"1e-400", b"-1E-400", b"9" * 400 + b".5", b"1e99999999999999999999", b"1e-99999999999999999999",
+    # What a float is near, but no number of the database is.
+    b"0e9999999999", b"0e-20000", b"0e-2000000000", b"0." + b"1" * 16_384, b"1." + b"0" * 20_000,
+)  # fmt: skip
+NO_NUMBER = (
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"04",
+    b"+4",
+    b"0x4",
+    b".5",
+    b"5.",
+    b"1e",
+    b"1_000",
+    b"\xd9\xa1",
+    b"9" * 5_000,
+)
+
+
+async def test_the_body_of_a_record_has_any_members_but_those_that_answers_use(world: World) -> None:
+    before = await everything(world.house)
+    for door in (door for door in world.doors if door.loose):
+        for member in (*ENVELOPE, "_", "_x", "__proto__", "_id ", "_rev"):
+            for value in ("x", None, 1, {"deep": [1]}):
+                for body in ({member: value}, door.body | {member: value}, {member: value} | door.body):
+                    assert refused(await door.sends(world.house.ada, encoded(body), **JSON)) == {
+                        member: RESERVED
+                    }
+        for member, shown in (
+            ("_\n", "_\ufffd"),
+            ("_\u202e", "_\ufffd"),
+            ("_" + "x" * 100_000, "_" + "x" * 79),
+        ):
+            answered = await door.sends(world.house.ada, encoded({member: 1}), **JSON)
+            assert refused(answered) == {shown: RESERVED}
+            assert len(answered.content) < 1_000
+    # Of one whose data lives elsewhere nothing is taken but by which ids it goes.
+    for body, field in (
+        ({"drug": "aspirin"}, "drug"), ({"externalId": "1", "drug": "x"}, "drug"), ({"_rev": 1}, "_rev"), ({"n" * 100_000: 1}, "n" * 80),
+        ({"_id": 7}, "_id"), ({"_id": "me"}, "_id"), ({"_id": ["5" * 24]}, "_id"), ({"_id": str(UUID(int=7))}, "_id"),
+        ({"externalId": 7}, "externalId"), ({"externalId": ""}, "externalId"), ({"externalId": "a\nb"}, "externalId"), ({"externalId": "x" * 201}, "externalId"),
+    ):  # fmt: skip
+        answered = await world.house.ada.send("POST", f"{sharing.AT}/c_images", encoded(body), **JSON)
+        assert refused(answered).keys() == {field}, body
+        assert len(answered.content) < 1_000
+    assert await everything(world.house) == before
+
+
+async def test_the_body_of_a_record_is_one_object_wherever_one_looks(world: World) -> None:
+    before = await everything(world.house)
+    for door in (door for door in world.doors if door.loose):
+
+        async def told(content: bytes, door: Door = door) -> dict[str, str]:
+            return refused(await door.sends(world.house.ada, content, **JSON))
+
+        for content in (b"[]", b'"x"', b"1", b"1.5", b"null", b"true", b"[{}]", encoded([door.body])):
+            assert await told(content) == {"body": "must be an object"}
+        for content in (
+            b'{"a": 1, "a": 2}', b'{"a": 1, "\\u0061": 1}', b'{"b": {"a": 1, "a": 1}}', b'{"b": [[{"c": {"a": 1, "a": 2}}]]}',
+            b'{"c": 1, "b": {"a": {}, "a": {}}}',
+        ):  # fmt: skip
+            assert await told(content) == {"a": "is given twice"}, content
+        for escape, says in (
+            (b"\\u0000", "must not contain NUL characters"),
+            (b"\\ud800", "must not contain lone surrogates"),
+        ):
+            assert await told(b'{"a": "x%by"}' % escape) == {"a": says}
+            assert await told(b'{"a": {"b": [1, "x%by"]}}' % escape) == {"a.b[1]": says}
+            assert await told(b'{"a": {"x%by": 1}}' % escape) == {"body": says}
+            assert await told(b'{"x%by": 1}' % escape) == {"body": says}
+        for number in NO_NUMBER:
+            for content in (b'{"n": %b}' % number, b'{"a": [{"n": %b}]}' % number):
+                fields = await told(content)
+                assert fields.keys() == {"body"}, number
+                assert fields["body"].startswith("is not valid JSON"), number
+        for number in OUT_OF_RANGE:
+            for content in (b'{"n": %b}' % number, b'{"a": [{"n": %b}]}' % number):
+                assert await told(content) == {"body": "has a number that is out of range"}, number[:20]
+        assert await told(b'{"a": ' * 65 + b"1" + b"}" * 65) == {"body": "must not be nested deeper than 64"}
+    assert await everything(world.house) == before
+
+
+async def test_whatever_else_the_body_of_a_record_holds_comes_back_as_it_was(world: World) -> None:
+    deepest = b'{"a": ' * 64 + b"1" + b"}" * 64
+    for content in (
+        b"{}", deepest, b'{"n": 123456789012345678901234567890.5, "m": 1e308, "o": -0, "p": 1e-300, "q": %b}' % (b"9" * 4_300),
+        b'{"": 1, " ": 2, "a.b": 3, "$ref": 4, "constructor": 5, "toString": 6, "status": 7, "id": 8, "N": 9, "n": 10}',
+        '{"é": "\U0001f600", "e\u0301": "\u202e", "\ufffe": "\ud7ff"}'.encode(), b'{"a": "\\ud83d\\ude00\\u0001\\/"}', b" \n\t{\r\n} ",
+    ):  # fmt: skip
+        for door in (door for door in world.doors if door.loose):
+            answered = await door.sends(world.house.ada, content, **JSON)
+            assert answered.status_code == 200, (content[:80], answered.text)
+            sent, kept = (
+                json.loads(content, parse_int=str, parse_float=float),
+                json.loads(answered.content, parse_int=str, parse_float=float),
+            )
+            own = {name: value for name, value in kept.items() if name not in ENVELOPE}
+            numbers = ("m", "o", "p", "n")  # written otherwise, and as much
+            for name in (name for name in numbers if name in own):
+                assert float(own.pop(name)) == float(sent.pop(name))
+            assert own == sent
 
 
 # -- anything at all ---------------------------------------------------------------------------------------------------
@@ -553,21 +1148,34 @@ _values = st.recursive(
 )
 
 
+_targets = st.dictionaries(
+    st.sampled_from(["email", "_id", "object", "access", "auto", "name", "roles", "startsAt", "endsAt"]),
+    _values
+    | _texts
+    | st.sampled_from([2, 4, 5, 7, "team", "account", "2026-04-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]),
+)
+
+
 @st.composite
 def _bodies(draw: st.DrawFn, number: int) -> Any:
     """Draw some JSON; more often than not with the members that the address knows."""
     if draw(st.integers(0, 3)) == 0:
         return draw(_values)
     known = [field.encode_name for field in msgspec.structs.fields(SHAPES[number])]
+    if SHAPES[number] is ConnectionsBody:
+        return {"targets": draw(st.lists(_targets, max_size=3))}
     return draw(st.dictionaries(st.sampled_from(known) if known else _texts, _values | _texts, max_size=6))
 
 
 SHAPES: tuple[type[msgspec.Struct], ...] = (
-    LoginBody, RefreshBody, RequestBody, ResponseBody, ResponseBody, Body, MessageBody, TerminateBody, MessageBody,
+    LoginBody, RefreshBody, RequestBody, ResponseBody, ResponseBody, EmptyBody, MessageBody, TerminateBody, MessageBody,
     OrganizationBody, RegistrationBody,
     accounts.AccountBody, accounts.AddressBody, accounts.ProofBody, accounts.NewPasswordBody, accounts.AddressBody,
     accounts.NewPasswordBody, accounts.ProofBody, accounts.AccountChanges, accounts.ChangedPasswordBody, accounts.EmailBody,
     accounts.PasswordBody, SignInBody, RenewalBody, RoleBody, OfferBody, LookBody, JoiningBody,
+    TeamBody, TeamMemberBody, TeamMemberBody, TeamChanges, ShareBody, ShareLevelBody, ShareTokenBody, ShareTokenBody,
+    AccountLogin, RegisterBody, VerifyBody, ConnectionsBody, ObjectBody, ObjectSettings, LevelBody, RecordBody, RecordBody, ArchiveBody,
+    ConnectionsBody,
     ProfileChanges,
 )  # fmt: skip
 
@@ -591,5 +1199,5 @@ async def test_whatever_json_is_thrown_at_it_every_door_keeps_its_manners(world:
         door = world.doors[number]
         answered = await door.sends(world.house.ada, encoded(value), **JSON)
         if answered.status_code >= 300:
-            refused(answered, 400, 401, 403, 404, 409, 422)
+            refused(answered, 400, 401, 403, 404, 409, 422, 429)
     assert len(thrown) >= min(rounds * 10, 20_000)

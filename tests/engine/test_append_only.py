@@ -9,8 +9,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from engine import sharing
 from engine.ground import Ground
 from hospitium.dispatch.sweeps import make_event_partitions
+from hospitium.engine.shares import actions as shares
+from hospitium.engine.teams import actions as teams
 
 TRAIL = ("events", "event_parties")
 
@@ -96,7 +99,10 @@ async def test_a_month_that_holds_rows_already_is_left_where_it_is(ground: Groun
 
 CHANGES = {
     "grants": ["level = 7", "grantee_id = gen_random_uuid()", "resource_id = 'x'", "starts_at = starts_at - interval '1 day'",
-               "is_owner = NOT is_owner", "cause_id = gen_random_uuid()", "restrictions = '[{}]'", "ends_at = starts_at, level = 1"],
+               "is_owner = NOT is_owner", "cause_id = gen_random_uuid()", "restrictions = '[{}]'", "ends_at = starts_at, level = 1", "until = starts_at + interval '1 day'",
+               "ends_at = starts_at, until = starts_at + interval '1 day'", "made_under_id = id"],
+    "team_memberships": ["is_owner = NOT is_owner", "account_id = gen_random_uuid()", "team_id = gen_random_uuid()",
+                         "starts_at = starts_at - interval '1 day'", "id = gen_random_uuid()", "ends_at = starts_at, is_owner = NOT is_owner"],
     "memberships": ["role = 'scheduler'", "account_id = gen_random_uuid()", "organization_id = gen_random_uuid()",
                     "starts_at = starts_at - interval '1 day'", "id = gen_random_uuid()", "ends_at = starts_at, role = 'scheduler'"],
 }  # fmt: skip
@@ -106,6 +112,8 @@ CHANGES = {
 async def test_an_interval_is_ended_once_and_not_changed_otherwise(ground: Ground, table: str) -> None:
     if table == "grants":
         await ground.moves("rui", "approve", await ground.asks("ada", "lakeside"))
+    if table == "team_memberships":
+        await ground.does("ben", teams.create, "Crew")
     row = (await ground.rows(f"SELECT id, starts_at FROM {table} ORDER BY starts_at DESC, id LIMIT 1"))[0]
     one = row["id"]
     later = row["starts_at"] + timedelta(days=1)
@@ -129,3 +137,14 @@ async def test_no_partnership_is_deleted_whatever_its_status(ground: Ground) -> 
         assert "append-only" in (
             await refused(ground, "DELETE FROM partnerships WHERE id = $1", partnership_id) or ""
         )
+
+
+async def test_no_record_and_no_share_is_deleted_whatever_its_status(ground: Ground) -> None:
+    object_type = await ground.does("ada", sharing.a_type)
+    record_id = await ground.does("ada", sharing.a_record, object_type)
+    waiting = await ground.does("ada", sharing.offer, record_id, sharing.to_email("rui@lakeside.example"))
+    over = await ground.does("ada", sharing.offer, record_id, sharing.to_email("pat@mail.example"))
+    await ground.does("ada", shares.end, over.id)
+    for share in (waiting, over):
+        assert "append-only" in (await refused(ground, "DELETE FROM shares WHERE id = $1", share.id) or "")
+    assert "append-only" in (await refused(ground, "DELETE FROM records WHERE id = $1", record_id) or "")

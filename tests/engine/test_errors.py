@@ -12,7 +12,7 @@ from hospitium.engine import errors
 from hospitium.engine.errors import Refusal
 
 SAMPLES: dict[str, object] = {
-    "message": "no", "field": "name", "reason": "must not be blank", "resource": "connection", "limit": 20, "own": True,
+    "message": "no", "field": "name", "reason": "must not be blank", "resource": "connection", "limit": 20, "level": 4, "name": "c_orders", "own": True,
     "until": datetime(2026, 3, 1, tzinfo=UTC), "retry_after": 2,
 }  # fmt: skip
 

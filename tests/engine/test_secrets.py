@@ -16,18 +16,29 @@ import pytest
 import structlog
 
 from hospitium.engine import secrets
-from hospitium.engine.secrets import DerivationKey, HashedPassword, LinkToken, Password, Secret, derive, seed
+from hospitium.engine.secrets import (
+    ClientKeyText,
+    DerivationKey,
+    HashedPassword,
+    LinkToken,
+    Password,
+    RandomText,
+    Secret,
+    SessionCookie,
+    derive,
+    seed,
+)
 
 PERCENT = "%s %r"  # the old way, as loggers and libraries still do it
 CANARY = "canary-5e1f-do-not-print"
-TYPES = (Secret, Password, HashedPassword, LinkToken)
+TYPES = (Secret, Password, HashedPassword, LinkToken, RandomText, SessionCookie, ClientKeyText)
 KEY = DerivationKey(1, b"k" * 32)
 ROW = UUID("69a42a40-0000-8286-aa4a-3ec1e2485350")
 BASE_62 = set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
 def test_every_type_of_secret_is_tried_here() -> None:
-    assert {Secret, *Secret.__subclasses__()} == set(TYPES)
+    assert {Secret, *Secret.__subclasses__(), *RandomText.__subclasses__()} == set(TYPES)
 
 
 @pytest.mark.parametrize("kind", TYPES)

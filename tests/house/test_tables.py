@@ -29,6 +29,7 @@ READERS = {
         "organizations": "likewise",
     },
     "engine/records/queries.py": {
+        "accounts": "no record may have the id of an account, by which shares know what they are of",
         "grants": "the readable records of an account are one statement, paged by it",
         "shares": "a record is shown with whether it is shared",
     },
@@ -56,6 +57,7 @@ READERS = {
         "offers": "likewise",
         "shares": "likewise",
         "team_memberships": "likewise: who owns the team a mail goes to",
+        "teams": "likewise: what it is called",
         "organizations": "likewise: the names",
         "partnerships": "likewise: the two sides, for no actor that is one of them",
     },

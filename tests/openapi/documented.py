@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import httpx
 import jsonschema_rs
 
+from hospitium.engine.organizations.record import RESERVED_CODES
+
 # What any address may answer besides: nothing promises an error of ours, and no address is there for every method.
 UNPROMISED = {500}
 NO_OPERATION = {204, 404, 405}  # 204: OPTIONS
@@ -124,4 +126,7 @@ def closed(node: Any) -> Any:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile("[^/]+".join(re.escape(part) for part in re.split(r"\{\w+\}", path)))
+    pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{\w+\}", path))
+    # An organization's surface is at its code, and no organization has a code where another surface is.
+    elsewhere = "|".join(re.escape(code) for code in RESERVED_CODES)
+    return re.compile(f"(?!/(?:{elsewhere})/){pattern}" if path.startswith("/{org}/") else pattern)

@@ -25,7 +25,10 @@ MEANT: dict[tuple[str, str], str] = {
     ("native_accounts_confirm", "positive_data_acceptance"): "a password, or a session in its place",
     ("native_accounts_prove_email", "positive_data_acceptance"): "a password, or a session in its place",
     ("native_offers_accept", "positive_data_acceptance"): "a password, or a session in its place",
-    ("native_teams_create", "positive_data_acceptance"): "an Idempotency-Key that came with another body is 422",
+    (
+        "native_teams_create",
+        "positive_data_acceptance",
+    ): "an Idempotency-Key that came with another body is 422",
     ("native_teams_add_member", "positive_data_acceptance"): "accountId or email, one of the two",
     (
         "native_shares_offer",

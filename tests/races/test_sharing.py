@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from engine import sharing
@@ -18,7 +20,6 @@ from engine.ground import NOBODYS_HASH, Ground
 from engine.sharing import POST, to_account, to_email, to_team
 from hospitium.dispatch.sweeps import expire_one_share
 from hospitium.engine.access import check
-from hospitium.engine.access.check import SubjectKind
 from hospitium.engine.accounts import life, queries as account_queries
 from hospitium.engine.actor import Actor, Role
 from hospitium.engine.context import Context
@@ -26,10 +27,12 @@ from hospitium.engine.errors import Unavailable
 from hospitium.engine.grants import actions as grants
 from hospitium.engine.lifecycle import Lifecycle
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
+from hospitium.engine.object_types import actions as object_types, queries as type_queries
 from hospitium.engine.object_types.record import ObjectType
 from hospitium.engine.records import actions as records, queries as record_queries
+from hospitium.engine.records.actions import RecordForm
 from hospitium.engine.sessions.actions import PasswordVerdict
-from hospitium.engine.shares import actions as shares, contexts, queries
+from hospitium.engine.shares import accounts as shared_accounts, actions as shares, contexts, queries
 from hospitium.engine.shares.lifecycle import LIFECYCLE, MOVES
 from hospitium.engine.shares.record import SHARE_COLUMNS, Share, ShareStatus, shares as table
 from hospitium.engine.teams import actions as teams, queries as team_queries
@@ -42,7 +45,7 @@ HALF = CALLERS // 2
 TICK = timedelta(microseconds=1)
 PAT = "pat@mail.example"
 ONE_RECORD = (record_queries._LOCK, contexts._LOCK_RECORDS)
-LOOKED_UP_ACCESS = check._GATHER[SubjectKind.ACCOUNT]
+LOOKED_UP_ACCESS = check._GATHER_OPEN
 
 
 class Scene(NamedTuple):
@@ -165,6 +168,40 @@ async def test_control_without_locks_and_guard_many_accept_and_many_grants_begin
     assert outcomes["ok"] > 1
     assert (await grants_of(ground, scene.share.id))[1] > 1
     assert "H1" in await ground.violations()
+
+
+async def both_are_accepted(ground: Ground, window: Window, number: int) -> tuple[Scene, Share]:
+    """Pat has the same twice, to his address and to his account, and accepts both at once."""
+    scene = await a_scene(ground, number)
+    second = await ground.does(
+        "ada", sharing.offer, scene.record_id, to_account(ground.actors["pat"].account_id, 5)
+    )
+    outcomes = await window.race(
+        *(partial(ground.does, "pat", sharing.accept, share) for share in (scene.share, second))
+    )
+    assert tally(outcomes) == {"ok": 2}
+    return scene, second
+
+
+async def test_of_the_same_twice_one_is_raised_and_the_other_merged_in_whichever_order(
+    ground: Ground, window: Window, times: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, record_queries._LOCK)
+    for number in times:
+        scene, second = await both_are_accepted(ground, window, number)
+        statuses = {await status_of(ground, share.id) for share in (scene.share, second)}
+        assert statuses == {"active", "merged"}
+        assert await level_of(ground, "pat", scene) == 5
+    assert await ground.violations() == []
+
+
+async def test_control_without_the_lock_on_the_record_both_stand_side_by_side(
+    ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, queries._LIKE_IT)
+    take_the_lock_away(monkeypatch, *ONE_RECORD)
+    scene, second = await both_are_accepted(ground, window, 0)
+    assert [await status_of(ground, share.id) for share in (scene.share, second)] == ["active", "active"]
 
 
 # -- accept and end ----------------------------------------------------------------------------------------------------
@@ -321,6 +358,93 @@ async def test_control_without_the_lock_on_the_record_an_orphan_remains(
     take_the_lock_away(monkeypatch, *ONE_RECORD)
     assert await shared_on_while_it_is_taken_back(ground, window, 0, 1) == {"ok": 1}
     assert await ground.violations() == ["H3"]
+
+
+async def lowered_while_he_shares_on(ground: Ground, window: Window, number: int, each: int) -> Counter[str]:
+    """Pat, who has 6, gives 5 on to many; ada lowers his to 5, under which nobody gives 5. Return what sharing was told."""
+    scene = await a_scene(ground, number, level=6)
+    await ground.does("pat", sharing.accept, scene.share)
+
+    async def shares_on(name: str) -> None:
+        await ground.does("pat", sharing.offer, scene.record_id, to_email(f"{name}@else.example", 5))
+
+    lowers = partial(ground.does, "ada", shares.change_level, scene.share.id, 5)
+    deeds: list[Any] = []
+    for n in range(each):
+        deeds += [partial(shares_on, f"n{n}"), window.behind(lowers) if each == 1 else lowers]
+    outcomes = await window.race(*deeds)
+    assert tally(outcomes[1::2])["ok"] == 1
+    return tally(outcomes[::2])
+
+
+async def test_nothing_remains_that_the_lower_level_could_not_have_given(
+    ground: Ground, window: Window, times: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, LOOKED_UP_ACCESS, "all")
+    for number in times:
+        assert set(await lowered_while_he_shares_on(ground, window, number, HALF)) <= {"ok", "NotSharable"}
+        assert await ground.rows("SELECT FROM shares WHERE status = 'pending'") == []
+    assert await ground.violations() == []
+
+
+async def test_control_without_the_lock_on_the_record_more_was_given_than_he_has(
+    ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, account_queries._HOLD_ALL, "all")
+    take_the_lock_away(monkeypatch, *ONE_RECORD)
+    assert await lowered_while_he_shares_on(ground, window, 0, 1) == {"ok": 1}
+    assert "H3" in await ground.violations()
+
+
+# -- read, and what is written while it isn't shared -------------------------------------------------------------------
+
+
+async def test_nobody_reads_what_was_written_while_it_was_not_shared_with_him_though_it_is_shared_meanwhile(
+    ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads has the body of then, and is held until it was replaced, and what is there now was shared with him."""
+    object_type = await ground.does("ada", sharing.a_type)
+    secret = RecordForm(body=msgspec.Raw(b'{"drug": "secret"}'), names=frozenset({"drug"}))
+    record_id = await ground.does("ada", sharing.a_record, object_type, secret)
+
+    async def opens() -> None:
+        await ground.does("ada", records.replace, object_type, record_id, sharing.BODY)
+        share = await ground.does("ada", sharing.offer, record_id, to_email(PAT))
+        await ground.does("pat", sharing.accept, share)
+
+    window.after(monkeypatch, record_queries._ONE)
+    reading, opening = await window.race(
+        partial(ground.does, "pat", record_queries.view, object_type, record_id), window.behind(opens)
+    )
+    assert tally([reading, opening]) == {"NotFound": 1, "ok": 1}
+    now = await ground.does("pat", record_queries.view, object_type, record_id)
+    assert (now.level, now.body) == (4, '{"drug": "aspirin"}')
+
+
+@pytest.mark.parametrize(
+    ("point", "method", "told"),
+    [(LOOKED_UP_ACCESS, "all", "ok"), (shared_accounts._ONE, "first", "NotFound")],
+)
+async def test_nobody_reads_of_an_account_what_changed_after_it_was_taken_back(
+    ground: Ground, window: Window, point: Any, method: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads is held, where he has asked whether he may or has read already, until he may not and the name was changed."""
+    person, _ = await a_person(ground, "eve")
+    share = await ground.does(
+        person, sharing.offer_account, ground.northside, person.account_id, to_email(PAT)
+    )
+    await ground.does("pat", sharing.accept, share)
+
+    async def closes() -> None:
+        await ground.does(person, shares.end, share.id)
+        await ground.does(person, life.update_own, {"first_name": "Secret"})
+
+    window.after(monkeypatch, point, method)
+    reading, closing = await window.race(
+        partial(ground.does, "pat", shared_accounts.view, person.account_id), window.behind(closes)
+    )
+    assert (tally([reading]), tally([closing])) == ({told: 1}, {"ok": 1})
+    assert told != "ok" or reading.account.first_name is None
 
 
 # -- share and share ---------------------------------------------------------------------------------------------------
@@ -522,6 +646,34 @@ async def test_control_without_the_hold_on_the_membership_a_stranger_is_in_the_t
     assert await ground.violations() == ["G1"]
 
 
+async def joins_while_it_ends(ground: Ground, window: Window, number: int) -> Counter[str]:
+    """Somebody is taken into a team while it ends."""
+    crew = await a_crew(ground, number)
+    (account_id,) = await colleagues(ground, number, 1)
+    outcomes = await window.race(
+        partial(ground.does, "ben", teams.add_member, crew.team_id, account_id),
+        window.behind(partial(ground.does, "ada", teams.end, crew.team_id)),
+    )
+    assert tally(outcomes) == {"ok": 2}
+    return Counter(await ground.violations())
+
+
+async def test_nobody_is_in_a_team_that_ends_though_he_joins_at_that_instant(
+    ground: Ground, window: Window, times: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, membership_queries._HOLD)
+    for number in times:
+        assert await joins_while_it_ends(ground, window, number) == {}
+
+
+async def test_control_without_the_lock_on_the_team_somebody_is_in_it_though_it_has_ended(
+    ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, membership_queries._HOLD)
+    take_the_lock_away(monkeypatch, team_queries._LOCK)
+    assert await joins_while_it_ends(ground, window, 0) == {"G1": 1}
+
+
 async def ends_while_it_accepts(
     ground: Ground, window: Window, number: int, each: int
 ) -> tuple[Crew, Counter[str]]:
@@ -607,7 +759,10 @@ async def test_a_deleted_account_has_nothing_though_it_accepts_at_that_instant(
     ground: Ground, window: Window, deletes_first: bool, times: range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first one has the account, and is held until the other waits for it.
-    window.after(monkeypatch, account_queries._LOCK if deletes_first else account_queries._HOLD)
+    if deletes_first:
+        window.after(monkeypatch, account_queries._LOCK)
+    else:
+        window.after(monkeypatch, account_queries._HOLD_ALL, "all")
     for number in times:
         accepting, deleting = await accepts_and_is_deleted(
             ground, window, f"eve{number}", deletes_first=deletes_first
@@ -621,7 +776,7 @@ async def test_control_without_the_hold_on_the_account_a_deleted_account_may_rea
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window.after(monkeypatch, queries._LOCK)
-    take_the_lock_away(monkeypatch, account_queries._HOLD)
+    take_the_lock_away(monkeypatch, account_queries._HOLD_ALL)
     assert tally(await accepts_and_is_deleted(ground, window, "eve")) == {"ok": 2}
     assert await ground.violations() == ["A3"]
 
@@ -659,7 +814,7 @@ async def test_control_without_the_lock_on_the_record_it_stays_shared(
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window.after(monkeypatch, queries._LOCK)
-    take_the_lock_away(monkeypatch, *ONE_RECORD, record_queries._LOCK_ALL_OF_OWNER)
+    take_the_lock_away(monkeypatch, account_queries._HOLD_ALL, *ONE_RECORD, record_queries._LOCK_ALL_OF_OWNER)
     assert tally(await accepted_while_its_owner_goes(ground, window, "eve", of="record")) == {"ok": 2}
     assert "C1" in await ground.violations()
 
@@ -694,10 +849,98 @@ async def test_a_deleted_account_owns_no_record_though_it_makes_one_at_that_inst
 async def test_control_who_is_not_asked_in_the_end_whether_he_may_read_it_owns_it_though_he_is_deleted(
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def asks_nobody(*_: Any) -> None:
-        return None
+    async def asks_nobody(*_: Any) -> Any:
+        return SimpleNamespace(body=None)
 
     window.after(monkeypatch, account_queries._BY_ID)
     monkeypatch.setattr(record_queries, "view", asks_nobody)
     await makes_a_record_and_is_deleted(ground, window, "eve")
     assert await ground.violations() == ["A3"]
+
+
+async def shares_on_and_is_deleted(ground: Ground, window: Window, name: str) -> list[Any]:
+    """Somebody who was given 5 gives it on while he deletes his account."""
+    person, verdict = await a_person(ground, name)
+    object_type = await ground.does("ada", sharing.a_type, f"c_{name}")
+    record_id = await ground.does("ada", sharing.a_record, object_type)
+    share = await ground.does("ada", sharing.offer, record_id, to_email(f"{name}@mail.example", 5))
+    await ground.does(person, sharing.accept, share)
+    return await window.race(
+        partial(again, ground, person, sharing.offer, record_id, to_email(PAT)),
+        window.behind(partial(again, ground, person, life.delete_own, verdict, POST)),
+    )
+
+
+async def test_nothing_remains_of_what_somebody_shares_on_while_his_account_is_deleted(
+    ground: Ground, window: Window, times: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, record_queries._LOCK)
+    for number in times:
+        sharing_on, deleting = await shares_on_and_is_deleted(ground, window, f"eve{number}")
+        assert tally([deleting]) == {"ok": 1}
+        # One of the two may have been broken off, and come second then.
+        assert set(tally([sharing_on])) <= {"ok", "NotFound", "NotConfirmed"}
+        assert await ground.rows("SELECT FROM shares WHERE ended_at IS NULL") == []
+        assert await ground.violations() == []
+
+
+async def test_an_acceptance_that_is_told_to_its_creator_while_he_is_deleted_is_tried_again_and_ends_well(
+    ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who accepts has the record and wants to tell its owner, who is being deleted and wants the record: PostgreSQL breaks one off."""
+    person, verdict = await a_person(ground, "eve")
+    object_type = await ground.does("ada", sharing.a_type, sends_notifications=True)
+    record_id = await ground.does(person, sharing.a_record, object_type)
+    share = await ground.does(person, sharing.offer, record_id, to_email(PAT))
+    window.after(monkeypatch, queries._LOCK)
+    outcomes = await window.race(
+        partial(again, ground, "pat", sharing.accept, share),
+        window.behind(partial(again, ground, person, life.delete_own, verdict, POST)),
+    )
+    assert tally(outcomes[1:]) == {"ok": 1}
+    assert set(tally(outcomes[:1])) <= {"ok", "DeadLink"}
+    assert await ground.rows("SELECT FROM shares WHERE ended_at IS NULL") == []
+    assert await ground.violations() == []
+
+
+# -- types -------------------------------------------------------------------------------------------------------------
+
+
+async def made_while_its_type_goes(ground: Ground, window: Window, number: int) -> list[Any]:
+    """A record is made, as at a door, while its type is dropped."""
+    object_type = await ground.does("ada", sharing.a_type, f"c_thing_{number}")
+
+    async def make(ctx: Context) -> None:
+        held = await type_queries.hold(ctx, ground.northside, object_type.plural_name)
+        assert held is not None
+        await records.create(ctx, held, sharing.BODY)
+
+    return await window.race(
+        partial(ground.does, "ada", make),
+        window.behind(partial(ground.does, "ada", object_types.drop, object_type.id)),
+    )
+
+
+async def records_of_no_type(ground: Ground) -> int:
+    found = await ground.rows(
+        "SELECT FROM records AS r JOIN object_types AS t ON t.id = r.object_type_id WHERE t.ended_at IS NOT NULL AND r.ended_at IS NULL"
+    )
+    return len(found)
+
+
+async def test_a_type_is_not_dropped_while_a_record_of_it_is_made(
+    ground: Ground, window: Window, times: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, type_queries._HOLD)
+    for number in times:
+        assert tally(await made_while_its_type_goes(ground, window, number)) == {"ok": 1, "WrongState": 1}
+        assert await records_of_no_type(ground) == 0
+
+
+async def test_control_without_the_hold_on_the_type_there_is_a_record_of_none(
+    ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.after(monkeypatch, type_queries._HOLD)
+    take_the_lock_away(monkeypatch, type_queries._HOLD)
+    assert tally(await made_while_its_type_goes(ground, window, 0)) == {"ok": 2}
+    assert await records_of_no_type(ground) == 1

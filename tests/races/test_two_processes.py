@@ -39,9 +39,9 @@ REMEMBERS = """
 import hospitium.__main__ as command
 from hospitium.engine.access import check
 
-kept, gather = {}, check.candidates
+kept, gather = {}, check.open_candidates
 
-async def candidates(ctx, question):
+async def open_candidates(ctx, question):
     if question not in kept:
         found = await gather(ctx, question)
         if found:
@@ -49,7 +49,7 @@ async def candidates(ctx, question):
         return found
     return kept[question]
 
-check.candidates = candidates
+check.open_candidates = open_candidates
 command.main()
 """
 # A server that writes down that a share was revoked, and leaves its grant.

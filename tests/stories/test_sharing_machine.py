@@ -12,7 +12,8 @@ import asyncio
 import itertools
 import json
 import re
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -303,7 +304,7 @@ class Model:
         reasons |= self.against_level(reach, s.of.kind, level)
         ends = self.cut(s.ends, reach)
         if s.starts and ends and s.starts >= ends:
-            reasons.add(WRONG_TARGET)
+            reasons.add(SHARE_ACCESS)
         if level == s.level:
             reasons.add(STATE)
         if not s.of.kind.is_open:
@@ -351,13 +352,13 @@ class Model:
 
     def change(self, s: Share, level: int, reach: Reach) -> None:
         """What was made under it stays if the new level could still give it."""
-        above = {s.id}  # what hangs below it can't hold it
         for below in [one for one in self.shares.values() if one.under == s.id]:
             if level < 5 or below.level >= level:
                 self.end(below)
-        if reach.under not in above and (reach.under is None or reach.under in self.shares):
-            s.under = reach.under
-        s.level, s.ends = level, self.cut(s.ends, reach)
+        if reach.under is None or (reach.under != s.id and reach.under in self.shares):
+            s.under, s.ends = reach.under, self.cut(s.ends, reach)
+        # Else its maker has what he has by it, or by what was made under it: it can't hang from itself, and stays where it is.
+        s.level = level
         if s.is_active:
             self._begin(s)
 
@@ -507,9 +508,12 @@ class Sharing(RuleBasedStateMachine):
             ]:
                 self.tick()
                 self.offer(who, record, [target])
-        self.model.things[self.model.people["author"].id] = Thing(
-            self.model.people["author"].id, self.of_accounts, "author"
-        )
+        self.own_account_of_author()
+
+    def own_account_of_author(self) -> None:
+        """Accounts are shared as records are."""
+        account_id = self.model.people["author"].id
+        self.model.things[account_id] = Thing(account_id, self.of_accounts, "author")
 
     async def _gather(self) -> None:
         # What is earlier than a token can't be trusted for ten years more than once.
@@ -568,7 +572,6 @@ class Sharing(RuleBasedStateMachine):
         if told in SAME_BYTES:
             assert self.bytes.setdefault(told, response.content) == response.content
         self.seen.add(told)
-        COUNT[told]+=1
         return None
 
     def as_told(self, found: dict[str, Any], s: Share) -> dict[str, Any]:
@@ -753,6 +756,18 @@ class Sharing(RuleBasedStateMachine):
         """Addresses are compared without case."""
         return email if next(self.turn) % 2 else email.capitalize()
 
+    def shares_again(self, data: st.DataObject) -> None:
+        """Something is shared with somebody it is shared with already: named as before, or otherwise."""
+        s = self.one_of(data, [*self.model.shares.values()], label="what")
+        able = [who for who in self.model.people if self.model.level(who, s.of) >= 5]
+        who = self.one_of(data, [s.maker, s.maker, *able], label="who")
+        form, to = s.form, s.to
+        if form != "team" and self.one_of(data, [True, True, False], label="otherwise"):
+            person = next((p for p in self.model.people.values() if s.key[1] in (p.name, p.email)), None)
+            if person is not None:
+                form, to = ("account", person.name) if form == "email" else ("email", person.email)
+        self.offer(who, s.of, [Target(form, to, self.one_of(data, [*s.of.kind.chain], label="level"))])
+
     def shares_anyhow(self, data: st.DataObject) -> None:
         """Anybody shares anything with anybody, at any level."""
         model = self.model
@@ -916,10 +931,9 @@ class Sharing(RuleBasedStateMachine):
     def ends_orphans(self, data: st.DataObject) -> None:
         """An owner ends what was made by those who have no access any more, in one call."""
         records = [thing for thing in self.model.things.values() if thing.kind is not self.of_accounts]
-        orphaned = [t for t in records if any(self.model.level(s.maker, t) < 5 for s in self.model.on(t))]
         if not records:
             return
-        thing = self.one_of(data, orphaned or records, label="of what")
+        thing = self.one_of(data, self.orphaned() or records, label="of what")
         who = self.one_of(data, [thing.owner, thing.owner, *self.model.people], label="who")
         level = self.model.level(who, thing)
         reasons: Reasons = {NO_INSTANCE} if level == 0 else {NOT_ONES} if level < 7 else set()
@@ -933,6 +947,12 @@ class Sharing(RuleBasedStateMachine):
             for s in orphans:
                 if s.id in self.model.shares:  # not ended with another
                     self.model.end(s)
+
+    def orphaned(self) -> list[Thing]:
+        """Of what there is something that was made by somebody who could no longer make it."""
+        model = self.model
+        records = [thing for thing in model.things.values() if thing.kind is not self.of_accounts]
+        return [t for t in records if any(model.level(s.maker, t) < 5 for s in model.on(t))]
 
     # teams, and people
 
@@ -1026,9 +1046,7 @@ class Sharing(RuleBasedStateMachine):
                 self.run(self._confirm("late"))
             case "disable":
                 who = self.one_of(data, ["guest", "sharer", "editor"], label="who")
-                self.seen.add("disabled")
-                self.run(house.operate(lambda ctx: accounts.disable(ctx, model.people[who].email)))
-                model.people[who].is_enabled = False
+                self.disable(who)
             case _:
                 northside = house.organizations["northside"]
                 self.seen.add("expelled")
@@ -1037,6 +1055,12 @@ class Sharing(RuleBasedStateMachine):
                 for team in model.teams.values():
                     team.members.discard("editor")
                     team.owner = None if team.owner == "editor" else team.owner
+
+    def disable(self, who: str) -> None:
+        email = self.model.people[who].email
+        self.run(self.house.operate(lambda ctx: accounts.disable(ctx, email)))
+        self.model.people[who].is_enabled = False
+        self.seen.add("disabled")
 
     async def _confirm(self, who: str) -> None:
         account_id = self.uuid(who)
@@ -1085,29 +1109,29 @@ class Sharing(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
+        self.tick()
         weights: list[tuple[Any, int]] = [
-            (self.accepts, 14 * bool(self.waiting())),
+            (self.accepts, 20 * bool(self.waiting())),
             (self.shares_well, 10 * bool(self.sharing())),
             (self.changes, 6 * bool(self.changing())),
             (self.ends, 3 * bool(self.ending())),
+            (self.shares_again, 3 * bool(self.model.shares)),
             (self.shares_anyhow, 3),
             (self.a_team_changes, 3),
             (self.a_moment_comes, 2 * bool(self.moments())),
             (self.tries_a_token, 2),
             (self.tries_to_end, 2),
             (self.tries_to_change, 2),
-            (self.ends_orphans, 1),
+            (self.ends_orphans, 1 + 9 * bool(self.orphaned())),
             (self.somebody_changes, 1),
             (self.settings_change, 1),
-            (self.keeps, 1),
+            (self.keeps, 2),
             (self.makes, 1),
             (self.time_passes, 1),
             (self.the_sweep_comes, 1),
         ]
         happens = [one for one, weight in weights for _ in range(weight)]
         what = self.one_of(data, happens, label="what")
-        self.tick()
-        COUNT[what.__name__]+=1
         what(data)
         self.model.now = self.house.clock.now
         self.model.must_be_sound()
@@ -1127,7 +1151,7 @@ class Sharing(RuleBasedStateMachine):
             self.must_be(await caller.get(f"{AT}/connections"), {NOT_SIGNED_IN})
             return
         things = [*model.things.values(), *model.gone[-1:]]
-        for thing in things if every else things[-1:] + [self.pick(things)] if things else []:
+        for thing in things if every else [*things[-1:], self.pick(things)] if things else []:
             await self._compare_thing(who, thing)
         kinds = [*self.kinds, self.of_accounts]
         for kind in kinds if every else [self.pick(kinds)]:
@@ -1197,7 +1221,8 @@ class Sharing(RuleBasedStateMachine):
     ) -> None:
         assert (found["object"], found["hasMore"]) == ("list", False)
         those = sorted(expected, key=lambda s: s.id, reverse=True)
-        assert [one["_id"] for one in found["data"]] == [s.id for s in those]
+        ids = [one["_id"] for one in found["data"]]
+        assert ids == [s.id for s in those], (who, {*ids} ^ {s.id for s in those})
         assert [self.as_told(one, s) for one, s in zip(found["data"], those, strict=True)] == [
             self.model.shown(s, who, to_owner=to_owner) for s in those
         ]
@@ -1213,8 +1238,6 @@ class Sharing(RuleBasedStateMachine):
 
 
 NO_REASONS: Reasons = set()
-import collections
-COUNT=collections.Counter()
 
 
 def printed(value: UUID) -> str:
@@ -1223,15 +1246,14 @@ def printed(value: UUID) -> str:
     return spelled
 
 
-def test_the_server_lets_each_do_what_the_model_says(
-    database_url: str, tmp_path: Path, rounds: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    soaking = rounds > 20
+@contextmanager
+def one_house(database_url: str, keys: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A house for all examples."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
 
         async def open_house() -> House:
-            house = await stack.enter_async_context(House.open(database_url, StillClock(), tmp_path / "keys"))
+            house = await stack.enter_async_context(House.open(database_url, StillClock(), keys))
             # No connection is kept: the server would close it while Hypothesis thinks.
             http = httpx.AsyncClient(
                 base_url=house.base_url, timeout=60, limits=httpx.Limits(max_keepalive_connections=0)
@@ -1243,27 +1265,139 @@ def test_the_server_lets_each_do_what_the_model_says(
         monkeypatch.setattr(Sharing, "runner", runner, raising=False)
         monkeypatch.setattr(Sharing, "house", runner.run(open_house()), raising=False)
         try:
-            run_state_machine_as_test(
-                Sharing,
-                settings=settings(
-                    max_examples=min(rounds * 3 // 4, 1_000),
-                    stateful_step_count=60 if soaking else 40,
-                    derandomize=not soaking,
-                    database=None,
-                    # Without the lesser phases a failure is told as it was found; explaining would trace the whole server.
-                    phases=[Phase.generate],
-                    deadline=None,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
+            yield
         finally:
             runner.run(stack.aclose())
+
+
+def test_the_server_lets_each_do_what_the_model_says(
+    database_url: str, tmp_path: Path, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soaking = rounds > 20
+    with one_house(database_url, tmp_path / "keys", monkeypatch):
+        run_state_machine_as_test(
+            Sharing,
+            settings=settings(
+                max_examples=min(rounds * 3 // 4, 600),
+                stateful_step_count=60 if soaking else 34,
+                derandomize=not soaking,
+                database=None,
+                # Without the lesser phases a failure is told as it was found; explaining would trace the whole server.
+                phases=[Phase.generate, Phase.shrink] if soaking else [Phase.generate],
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
     # What was never seen was never tried: these few examples must at least have met the usual answers.
     usual = {
-        "offered", "applied", "accepted", "merged", "declined", "left", "revoked", "raised", "lowered", "archive", "delete",
-        "confirmed", "disabled", "expelled", ("ended with", 1), ("orphans", True), *(("level", n) for n in (0, 2, 4, 5, 6, 7)),
-        *(("team", does) for does in ("join", "leave", "give", "end")),
-        NOT_SIGNED_IN, UNCONFIRMED, NO_INSTANCE, NO_CONNECTION, MAY_NOT, NOT_ONES, SHARE_ACCESS, WRONG_TARGET, EXISTS, STATE, DEAD,
+        "offered", "applied", "accepted", "left", "revoked", "raised", "lowered", *(("level", n) for n in (0, 2, 4, 5, 7)),
+        ("team", "join"), ("team", "leave"),
+        NOT_SIGNED_IN, NO_INSTANCE, NO_CONNECTION, MAY_NOT, SHARE_ACCESS, WRONG_TARGET, DEAD,
     }  # fmt: skip
-    open('/tmp/count.txt','w').write(repr(COUNT)+'\n'+repr(sorted(map(str,Sharing.seen))))
+    if soaking:
+        usual |= {
+            "merged", "declined", "archive", "delete", "confirmed", "disabled", "expelled", ("level", 6), ("orphans", True),
+            ("ended with", 1), ("team", "give"), ("team", "end"), UNCONFIRMED, NOT_ONES, EXISTS, STATE,
+        }  # fmt: skip
     assert usual - Sharing.seen == set()
+
+
+# -- what such a machine finds only when it is lucky, told in order ----------------------------------------------------
+
+
+class Told(Sharing):
+    """An example that is told, and not drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run(self._gather())
+        self.tick()
+        self.make("author", self.kinds[0])
+        self.own_account_of_author()
+        (self.record, _), (self.team,) = self.model.things.values(), self.model.teams
+
+    def applies(self, who: str, to: str, level: int, **window: datetime) -> Share:
+        return self._offers(who, Target("account", to, level, auto=True, **window))
+
+    def gives(self, who: str, form: str, to: str, level: int) -> Share:
+        """Share it with somebody who accepts."""
+        s = self._offers(who, Target(form, to, level))
+        target = next(one for one in self.model.people if self.model.is_target(s, one))
+        token = self.learn(s)
+        assert token is not None
+        self.tick()
+        self.accept(target, token, s)
+        return s
+
+    def _offers(self, who: str, target: Target) -> Share:
+        self.tick()
+        self.offer(who, self.record, [target])
+        return list(self.model.shares.values())[-1]
+
+    def then(self, deed: Any, *args: Any) -> None:
+        self.tick()
+        deed(*args)
+        for who in self.model.people:
+            self.run(self._compare(who, every=True))
+
+
+def test_nobody_changes_what_he_has_his_access_by_so_that_it_hangs_from_itself(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with one_house(database_url, tmp_path / "keys", monkeypatch):
+        story = Told()
+        direct = story.applies("author", "sharer", 6)
+        of_team = story.gives("sharer", "team", story.team, 5)
+        story.then(story.change, "author", of_team, 6)  # from now on it is under the author's own
+        story.then(story.end, "author", direct)
+        story.then(story.change, "sharer", of_team, 4)  # whose only access it is, by his team
+        story.teardown()
+
+        story = Told()
+        direct = story.applies("author", "editor", 6)
+        guests = story.applies("editor", "guest", 5)
+        story.then(story.change, "author", guests, 6)
+        story.then(story.end, "author", direct)
+        story.applies("guest", "editor", 5, ends=story.model.now + DAY)
+        story.applies("guest", "reader", 5)
+        story.then(story.change, "editor", guests, 4)  # which his only access is under
+        story.teardown()
+
+
+def test_what_a_colleague_gave_by_the_same_grant_is_not_merged_into_anothers(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with one_house(database_url, tmp_path / "keys", monkeypatch):
+        story = Told()
+        story.gives("author", "team", story.team, 5)
+        sharers = story.applies("sharer", "guest", 2)
+        story.gives("reader", "email", story.model.people["guest"].email, 4)
+        story.then(story.end, "sharer", sharers)
+        assert story.model.level("guest", story.record) == 4
+        story.teardown()
+
+
+def test_a_window_is_never_changed_into_one_that_ends_before_it_begins(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with one_house(database_url, tmp_path / "keys", monkeypatch):
+        story = Told()
+        story.applies("author", "editor", 6, ends=story.model.now + 2 * DAY)
+        later = story.applies("author", "guest", 2, starts=story.model.now + 3 * DAY)
+        sooner = story.applies("author", "reader", 2, ends=story.model.now + 3 * DAY)
+        story.then(story.change, "editor", later, 4)
+        story.then(story.change, "editor", sooner, 4)
+        story.house.clock.now += 2 * DAY
+        story.tick()
+        story.teardown()
+
+
+def test_what_a_disabled_account_made_is_marked_as_anybodys_who_has_no_access_any_more(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with one_house(database_url, tmp_path / "keys", monkeypatch):
+        story = Told()
+        story.applies("author", "editor", 6)
+        story.applies("editor", "guest", 2)
+        story.then(story.disable, "editor")
+        story.teardown()

@@ -11,6 +11,7 @@ from hospitium.engine.accounts.passwords import checked_password, typed_password
 from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.permissions import Permission
 from hospitium.engine.shares import actions
+from hospitium.engine.teams import queries as team_queries
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
 class Offered(NamedTuple):
     """What waits behind a link: the share, who offers it, at which organization, what kind of thing it is (None: an account), to
-    which address it was sent, and whether that has a confirmed account."""
+    which team (None: to the reader alone), to which address it was sent, and whether that has a confirmed account."""
 
     view: ShareView
     sharer: str
     organization: str
     label: str | None
+    team: str | None
     email: str
     has_account: bool
 
@@ -45,11 +47,15 @@ async def look(request: Request[Any, Any, Any], token: LinkToken) -> Offered:
 
 
 async def accept(
-    request: Request[Any, Any, Any], token: LinkToken, password: str, form: AccountForm
+    request: Request[Any, Any, Any],
+    token: LinkToken,
+    password: str,
+    form: AccountForm,
+    version: int | None = None,
 ) -> Offered:
     """Accept a share, with the password of the account its mailbox has or is to have; return what was accepted.
 
-    Raises TooManyAttempts, Busy, DeadLink, WrongCredentials, AccountDisabled, Invalid.
+    `version`: the one that was shown. Raises TooManyAttempts, Busy, DeadLink, WrongCredentials, AccountDisabled, Invalid, WrongState.
     """
     house = surroundings(request)
     # Looked at first, so that a dead link is told as one before any password is judged.
@@ -68,7 +74,7 @@ async def accept(
         new_hash = await house.passwords.hash(typed_password(password))
 
     async def deed(ctx: Context) -> None:
-        account_id = await actions.accept_by_link(ctx, token, form, new_hash, attempt.verdict)
+        account_id = await actions.accept_by_link(ctx, token, form, new_hash, attempt.verdict, version)
         await attempt.succeeded(ctx, account_id)
 
     await house.work.perform(request, Permission.FOLLOW_SHARE, deed)
@@ -85,6 +91,7 @@ async def decline(request: Request[Any, Any, Any], token: LinkToken) -> None:
 async def _offered(ctx: Context, view: ShareView) -> Offered:
     sharer = await account_queries.by_id(ctx, view.share.creator_id)
     organization = await organization_queries.by_id(ctx, view.share.organization_id)
+    team_id = view.share.target_team_id
     email = await actions.address_of(ctx, view.share)
     account = await account_queries.by_address(ctx, email)
     return Offered(
@@ -92,6 +99,7 @@ async def _offered(ctx: Context, view: ShareView) -> Offered:
         sharer.full_name or sharer.email,
         "" if organization is None else organization.name,
         view.label,
+        None if team_id is None else await team_queries.name_of(ctx, team_id),
         email,
         account is not None and account.is_confirmed,
     )

@@ -42,11 +42,11 @@ class Parameters:
             raise Invalid(name, f"must be at most {longest} characters long")
         return value or None
 
-    def number(self, name: str, default: int, largest: int) -> int:
-        """Return a parameter's number from 1 to `largest`."""
+    def number(self, name: str, default: int, largest: int, *, least: int = 1) -> int:
+        """Return a parameter's number from `least` to `largest`."""
         value = self._values.get(name)
         if value is None:
             return default
-        if not (value.isascii() and value.isdigit() and len(value) < 20 and 1 <= int(value) <= largest):  # noqa: PLR2004
-            raise Invalid(name, f"must be a number from 1 to {largest:,}")
+        if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= largest):  # noqa: PLR2004
+            raise Invalid(name, f"must be a number from {least} to {largest:,}")
         return int(value)

@@ -17,6 +17,9 @@ from uuid import UUID
 if TYPE_CHECKING:
     from datetime import datetime
 
+FIRST_ID, LAST_ID = UUID(int=0), UUID(int=(1 << 128) - 1)
+"""Before and after every id there is: where a list by key begins."""
+
 MARK = 0x2485350
 _MARK_BITS = 26
 _MARK_MASK = (1 << _MARK_BITS) - 1

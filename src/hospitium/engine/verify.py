@@ -145,7 +145,8 @@ INVARIANTS: tuple[Invariant, ...] = (
         ) AS replayed ON true
         WHERE (replayed.status IS DISTINCT FROM s.status OR replayed.version IS DISTINCT FROM s.version
             OR replayed.moves <> s.version)
-        AND s.ended_at IS DISTINCT FROM (SELECT max(begun_at) FROM epochs WHERE holds_until IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM epochs AS e WHERE e.holds_until IS NOT NULL
+            AND s.status = 'withdrawn' AND s.ended_at = greatest(e.begun_at, s.created_at))
         AND NOT (EXISTS (SELECT FROM blocks WHERE cardinality(retired) > 0)
             AND coalesce(replayed.status, s.status) = s.status AND coalesce(replayed.version, s.version) = s.version
             AND replayed.moves = coalesce(s.version - replayed.oldest + 1, 0))"""),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from cast import PASSWORD, House
 from doors.console.visitor import Read, Visitor
+from doors.medable import sharing
 from doors.native.living import (
     EVE,
     OTHER_SECRET,
@@ -52,6 +54,15 @@ async def join_link(house: House, email: str = ZED, role: str = "radiologist") -
     return (await mail_to(house, email)).link
 
 
+async def share_link(house: House, email: str = ZED, *, label: str = "Prescription", **more: Any) -> str:
+    """Have ada share a prescription with an address; return the link she doesn't get to see."""
+    if not await house.rows("SELECT 1 FROM object_types"):
+        await sharing.defines(house, shareChain=[6, 5, 4, 2])
+    await house.rows("UPDATE object_types SET label = $1 RETURNING id", label)
+    await sharing.offers(house.ada, await sharing.makes(house.ada), {"email": email, "access": 4, **more})
+    return (await mail_to(house, email)).link
+
+
 BROKEN = (
     "{link}",
     "  {link}\n",
@@ -61,7 +72,8 @@ BROKEN = (
     "{start}#{first}\r\n{second}",
 )
 LINKS: dict[str, Callable[[House], Awaitable[str]]] = {
-    "join": join_link,  # first: a new password would end the session that invites
+    "join": join_link,  # these first: a new password would end the session that invites and shares
+    "share": share_link,
     "confirm": confirm_link,
     "email": email_link,
     "password": password_link,
@@ -275,7 +287,7 @@ async def test_a_used_invitation_says_that_all_is_well(house: House) -> None:
         assert "If you have accepted the invitation already, all is well" in again.words
 
 
-@pytest.mark.parametrize("kind", ["confirm", "email", "password", "join"])
+@pytest.mark.parametrize("kind", LINKS)
 async def test_pressed_six_times_at_once_it_is_done_once(house: House, kind: str) -> None:
     link = await LINKS[kind](house)
     async with Visitor(house) as visitor:
@@ -289,6 +301,7 @@ async def test_pressed_six_times_at_once_it_is_done_once(house: House, kind: str
         "email": "account.email_changed",
         "password": "account.password_changed",
         "join": "offer.accepted",
+        "share": "share.accepted",
     }
     rows = await house.rows("SELECT count(*) FROM events WHERE kind = $1", ended[kind])
     assert rows[0][0] == 1

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cast import House
-from doors.console.test_links import ADA, EVE, deeds, join_link
+from doors.console.test_links import ADA, EVE, LINKS, deeds, join_link, share_link
 from doors.console.visitor import Read, Visitor
 from doors.native.living import SECRET, mail_to, registers
 from hospitium.doors.console import accounts, assets, texts
@@ -15,6 +15,7 @@ from hospitium.doors.console.errors import TABLE, form_of
 from hospitium.doors.console.rendering import POLICY
 from hospitium.doors.console.routes import ROUTES
 from hospitium.engine.accounts.record import Language
+from hospitium.engine.object_types.record import GRANTABLE
 from hospitium.storage.database import Database, DatabaseUnavailable
 from house.tree import SOURCE
 
@@ -184,6 +185,27 @@ async def test_a_name_is_shown_as_it_is_written_and_does_nothing(house: House) -
             assert name in finished.words
 
 
+async def test_nor_does_whatever_is_said_of_a_share(house: House) -> None:
+    """Of the sharer, the organization, the type, the team and the target, each by whoever named it."""
+    for number, name in enumerate(HOSTILE):
+        first, last = name[:90], name[90:180] or None
+        await house.rows("UPDATE accounts SET first_name = $1, last_name = NULL WHERE email = $2", name, ADA)
+        await house.rows("UPDATE organizations SET name = $1 WHERE code = 'northside'", name)
+        link = await share_link(
+            house, f"zed{number}@mail.example", label=name, name={"first": first, "last": last or "Stone"}
+        )
+        async with Visitor(house) as zed:
+            shown = await zed.follows(link)
+            assert shown.status == 200
+            must_be_a_page(shown, "en")
+            assert shown.words.count(" ".join(name.split())) == 4  # the heading, and three facts
+            assert "<img" not in shown.html
+            assert shown.form("do").fields["first_name"] == first
+            finished = await zed.sends(shown.form("do"), new_password=SECRET)
+            must_be_a_page(finished, "en")
+            assert name in finished.words
+
+
 async def test_control_a_name_that_is_not_escaped_is_seen(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,7 +313,8 @@ def test_every_text_is_used_and_every_text_used_is_there() -> None:
     # What is put together from a name and a part.
     named |= {f"{name}.{part}" for name in named for part in ("title", "text")}
     named |= {f"steps.{step}" for step in ("open", "look", "done")}
-    named |= {f"dead_link.{kind}" for kind in ("confirm", "password", "email", "join")}
+    named |= {f"dead_link.{kind}" for kind in LINKS}
+    named |= {f"share.may.{level}" for level in GRANTABLE}
     named |= {f"wrong.{field}" for field in ("email", "first_name", "last_name")}
     unused = set(texts.TEXTS) - named
     assert unused == set(), f"Nobody reads these: {sorted(unused)}."

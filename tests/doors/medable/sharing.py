@@ -22,7 +22,9 @@ DRUG = {"drug": "aspirin", "dose": 100}
 def fault(response: httpx.Response, status: int, code: str, err_code: str = "") -> dict[str, Any]:
     """Insist on a fault with this status, `code` and end of `errCode`; return it."""
     body: dict[str, Any] = response.json()
-    assert (response.status_code, body.get("status"), body.get("code")) == (status, status, code), response.text
+    assert (response.status_code, body.get("status"), body.get("code")) == (status, status, code), (
+        response.text
+    )
     assert body["object"] == "fault"
     assert body["name"] == "error"
     assert body["errCode"].startswith("cortex."), response.text
@@ -36,9 +38,17 @@ def done(response: httpx.Response) -> Any:
     return response.json()
 
 
-async def defines(house: House, caller: Caller | None = None, name: str = "c_prescription", **settings: Any) -> dict[str, Any]:
+async def defines(
+    house: House, caller: Caller | None = None, name: str = "c_prescription", **settings: Any
+) -> dict[str, Any]:
     """Define an object in northside, by its administrator, that may be shared; return its definition."""
-    body = {"name": name, "pluralName": f"{name}s", "label": "Prescription", "allowConnections": True, **settings}
+    body = {
+        "name": name,
+        "pluralName": f"{name}s",
+        "label": "Prescription",
+        "allowConnections": True,
+        **settings,
+    }
     found: dict[str, Any] = done(await (caller or house.ada).post(f"{AT}/objects", body))
     return found
 

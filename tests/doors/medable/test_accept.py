@@ -12,8 +12,8 @@ from cast import Caller, House
 from doors.manners import bare, everything
 from doors.medable.sharing import (
     AT,
-    access,
     accepts,
+    access,
     account_of,
     address,
     at_instant,
@@ -133,7 +133,11 @@ async def test_an_altered_token_is_as_unknown_as_any(house: House) -> None:
     altered += [" " + token, "\0" + token, token.swapcase(), token.upper(), token.lower(), token[::-1]]
     altered += ["null", "None", "undefined", "0", "true", "NaN", "[]", "{}", "*", "%", "_" * 32, "'" * 32]
     altered += ["A" * 10_000, token.replace(token[0], chr(ord(token[0]) + 0xFEE0), 1)]
-    altered += ["".join(chr(ord(one) + 0xFEE0) for one in token), "é" * 32, "\U0001f600" * 32]  # full width, and wider
+    altered += [
+        "".join(chr(ord(one) + 0xFEE0) for one in token),
+        "é" * 32,
+        "\U0001f600" * 32,
+    ]  # full width, and wider
     altered += [made["_id"], str(house.accounts["pat"])]
     before = await everything(house)
     for wrong in altered:
@@ -236,14 +240,26 @@ async def test_no_token_of_a_suspended_organization_is_good(house: House) -> Non
     token = await token_of(house.pat, made["_id"])
     await house.operate(lambda ctx: organizations.judge(ctx, "suspend", "northside"))
     fault(await unchanged(house, brings(house.pat, token)), 404, "kNotFound", "notFound.org")
-    fault(await unchanged(house, brings(house.pat, token, "/lakeside/v2")), 400, "kInvalidArgument", "connectionToken")
-    fault(await house.stranger.get(f"/lakeside/v2/connections/{token}"), 400, "kInvalidArgument", "connectionToken")
+    fault(
+        await unchanged(house, brings(house.pat, token, "/lakeside/v2")),
+        400,
+        "kInvalidArgument",
+        "connectionToken",
+    )
+    fault(
+        await house.stranger.get(f"/lakeside/v2/connections/{token}"),
+        400,
+        "kInvalidArgument",
+        "connectionToken",
+    )
     await house.operate(lambda ctx: organizations.judge(ctx, "reinstate", "northside"))
     done(await brings(house.pat, token))
     await house.must_be_sound()
 
 
-async def test_whoever_has_not_proved_his_mailbox_accepts_nothing_and_sees_nothing_sent_to_it(house: House) -> None:
+async def test_whoever_has_not_proved_his_mailbox_accepts_nothing_and_sees_nothing_sent_to_it(
+    house: House,
+) -> None:
     await defines(house)
     record = await makes(house.ada)
     made = await offers(house.ada, record, PAT)
@@ -290,17 +306,26 @@ async def test_whoever_registers_afterwards_finds_it_once_his_mailbox_is_proved(
 async def test_an_address_is_the_same_in_another_case_and_in_punycode(house: House) -> None:
     await defines(house)
     await lives_at(house, "pat", "pat@bücher.example")
-    for spelled in ("PAT@BÜCHER.example", "pat@xn--bcher-kva.example", "Pat@XN--BCHER-KVA.EXAMPLE", "pat@bücher.example"):
+    for spelled in (
+        "PAT@BÜCHER.example",
+        "pat@xn--bcher-kva.example",
+        "Pat@XN--BCHER-KVA.EXAMPLE",
+        "pat@bücher.example",
+    ):
         record = await makes(house.ada)
         made = await offers(house.ada, record, {"email": spelled, "access": 4})
         assert made["target"] == {"email": spelled}
         await accepts(house.pat, made["_id"])
         assert await access(house.pat, record) == 4
-        refused = await unchanged(house, shares(house.ada, record, {"email": "pat@bücher.example", "access": 4}))
+        refused = await unchanged(
+            house, shares(house.ada, record, {"email": "pat@bücher.example", "access": 4})
+        )
         fault(refused, 409, "kExists", "connectionExists")
     # And so for who shares: his own is his own.
     record = await makes(house.pat)
-    refused = await unchanged(house, shares(house.pat, record, {"email": "pat@xn--bcher-kva.example", "access": 4}))
+    refused = await unchanged(
+        house, shares(house.pat, record, {"email": "pat@xn--bcher-kva.example", "access": 4})
+    )
     fault(refused, 400, "kInvalidArgument", "connectionTarget")
     await house.must_be_sound()
 
@@ -326,7 +351,12 @@ async def test_an_address_that_only_looks_the_same_is_another(house: House) -> N
         assert len(mails) == 1, email
         assert mails[0].to != "kim.strasse@mail.example", email
         assert await listed(house.pat) == [], email
-        fault(await unchanged(house, brings(house.pat, mails[0].token)), 400, "kInvalidArgument", "connectionToken")
+        fault(
+            await unchanged(house, brings(house.pat, mails[0].token)),
+            400,
+            "kInvalidArgument",
+            "connectionToken",
+        )
         fault(await house.pat.get(f"{AT}/connections/{made['_id']}"), 404, "kNotFound")
     # What can't be told from a letter of ours once it is written down is no address at all.
     kelvin = "\N{KELVIN SIGN}im.strasse@mail.example"

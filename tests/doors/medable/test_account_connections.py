@@ -54,8 +54,15 @@ async def test_below_level_4_no_more_is_told_than_that_it_is_there(house: House)
     ben = account_of(house, "ben")
     await connected(house.ben, ben, house.pat, address("pat"), 2, plural=PLURAL)
     assert done(await house.pat.get(f"{AT}/accounts/{ben}")) == {"_id": ben, "object": "account", "access": 2}
-    assert [one["_id"] for one in done(await house.pat.get(f"{AT}/accounts"))["data"]] == [account_of(house, "pat")]
-    fault(await unchanged(house, shares(house.pat, ben, {"email": address("mia"), "access": 2}, plural=PLURAL)), 403, "kAccessDenied", "shareAccess")
+    assert [one["_id"] for one in done(await house.pat.get(f"{AT}/accounts"))["data"]] == [
+        account_of(house, "pat")
+    ]
+    fault(
+        await unchanged(house, shares(house.pat, ben, {"email": address("mia"), "access": 2}, plural=PLURAL)),
+        403,
+        "kAccessDenied",
+        "shareAccess",
+    )
     await house.must_be_sound()
 
 
@@ -63,7 +70,9 @@ async def test_another_ones_account_is_not_there_to_share(house: House) -> None:
     ben = account_of(house, "ben")
     # Not for the administrator of his organization either.
     for caller in (house.ada, house.pat):
-        refused = await unchanged(house, shares(caller, ben, {"email": address("zoe"), "access": 4}, plural=PLURAL))
+        refused = await unchanged(
+            house, shares(caller, ben, {"email": address("zoe"), "access": 4}, plural=PLURAL)
+        )
         fault(refused, 404, "kNotFound", "cortex.notFound.instance")
         for unknown in (UNKNOWN, "5" * 24, "x"):
             asked = await shares(caller, unknown, {"email": address("zoe"), "access": 4}, plural=PLURAL)
@@ -88,9 +97,19 @@ async def test_the_rules_of_making_one_hold(house: House) -> None:
         refused = await unchanged(house, shares(house.ben, ben, PAT, plural=PLURAL))
         fault(refused, 403, "kAccountNotVerified", "connectionRequiresVerification")
     await offers(house.ben, ben, PAT, PLURAL)
-    fault(await unchanged(house, shares(house.ben, ben, PAT, plural=PLURAL)), 409, "kExists", "connectionExists")
-    first = await house.ben.post(f"{AT}/accounts/{ben}/connections", {"targets": [{"email": address("mia"), "access": 4}]}, Idempotency_Key="a")
-    again = await house.ben.post(f"{AT}/accounts/{ben}/connections", {"targets": [{"email": address("mia"), "access": 4}]}, Idempotency_Key="a")
+    fault(
+        await unchanged(house, shares(house.ben, ben, PAT, plural=PLURAL)), 409, "kExists", "connectionExists"
+    )
+    first = await house.ben.post(
+        f"{AT}/accounts/{ben}/connections",
+        {"targets": [{"email": address("mia"), "access": 4}]},
+        Idempotency_Key="a",
+    )
+    again = await house.ben.post(
+        f"{AT}/accounts/{ben}/connections",
+        {"targets": [{"email": address("mia"), "access": 4}]},
+        Idempotency_Key="a",
+    )
     assert bare(again) == bare(first)
     await house.must_be_sound()
 
@@ -117,7 +136,12 @@ async def test_it_is_shared_at_the_surface_where_it_was_and_no_other_shows_it(ho
     ben = account_of(house, "ben")
     made = await offers(house.ben, ben, PAT, PLURAL)
     token = await token_of(house.pat, made["_id"])
-    fault(await house.pat.send("POST", f"/lakeside/v2/connections/{token}"), 400, "kInvalidArgument", "connectionToken")
+    fault(
+        await house.pat.send("POST", f"/lakeside/v2/connections/{token}"),
+        400,
+        "kInvalidArgument",
+        "connectionToken",
+    )
     assert done(await house.pat.get("/lakeside/v2/connections"))["data"] == []
     await accepts(house.pat, made["_id"])
     # At whatever organization somebody is asked for, it is the same person (one account everywhere, ruling 2).
@@ -138,7 +162,9 @@ async def test_a_team_may_be_given_an_account(house: House) -> None:
 
 async def test_a_disabled_account_is_not_there_and_hides_no_other_in_a_list(house: House) -> None:
     for name in ("ada", "ben", "rui", "zoe"):
-        await connected(house.callers[name], account_of(house, name), house.mia, address("mia"), 4, plural=PLURAL)
+        await connected(
+            house.callers[name], account_of(house, name), house.mia, address("mia"), 4, plural=PLURAL
+        )
     for name in ("rui", "zoe"):
         await house.operate(lambda ctx, name=name: accounts.disable(ctx, address(name)))
         fault(await house.mia.get(f"{AT}/accounts/{account_of(house, name)}"), 404, "kNotFound")

@@ -145,7 +145,12 @@ async def test_every_other_rule_of_making_one_holds_for_it(house: House) -> None
     record = await makes(house.ada)
     pat = account_of(house, "pat")
     for level in (1, 6, 7):
-        fault(await unchanged(house, shares(house.ada, record, auto(pat, level))), 403, "kAccessDenied", "shareAccess")
+        fault(
+            await unchanged(house, shares(house.ada, record, auto(pat, level))),
+            403,
+            "kAccessDenied",
+            "shareAccess",
+        )
     refused = await unchanged(house, shares(house.ada, record, auto(account_of(house, "ada"))))
     fault(refused, 400, "kInvalidArgument", "connectionTarget")
     await offers(house.ada, record, auto(pat))

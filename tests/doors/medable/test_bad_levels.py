@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cast import House
+from doors.manners import everything
 from doors.medable.sharing import (
     AT,
-    access,
     accepts,
+    access,
     address,
     defines,
     fault,
@@ -28,34 +29,30 @@ NEVER_GIVEN = (b"1", b"6", b"7")
 async def test_a_level_that_is_none_makes_no_connection(house: House) -> None:
     await defines(house)
     at = f"{AT}/c_prescriptions/{await makes(house.ada)}/connections"
+    before = await everything(house)
     for target in (b'"email": "pat@mail.example"', b'"_id": "%s"' % str(house.accounts["pat"]).encode()):
         for sent in NO_LEVELS:
             body = b'{"targets": [{%s, "access": %s}]}' % (target, sent)
-            refused = await unchanged(
-                house, house.ada.send("POST", at, body, Content_Type="application/json")
-            )
+            refused = await house.ada.send("POST", at, body, Content_Type="application/json")
             answered = fault(refused, 400, "kInvalidArgument", "invalidArgument.connectionTarget")
             assert answered["path"] == "targets[0].access", sent
         for sent in NO_JSON:
             body = b'{"targets": [{%s, "access": %s}]}' % (target, sent)
-            refused = await unchanged(
-                house, house.ada.send("POST", at, body, Content_Type="application/json")
-            )
+            refused = await house.ada.send("POST", at, body, Content_Type="application/json")
             fault(refused, 400, "kValidationError")
         for sent in NEVER_GIVEN:
             body = b'{"targets": [{%s, "access": %s}]}' % (target, sent)
-            refused = await unchanged(
-                house, house.ada.send("POST", at, body, Content_Type="application/json")
-            )
+            refused = await house.ada.send("POST", at, body, Content_Type="application/json")
             answered = fault(refused, 403, "kAccessDenied", "accessDenied.shareAccess")
             assert answered["path"] == "targets[0].access", sent
         missing = b'{"targets": [{%s}]}' % target
-        refused = await unchanged(house, house.ada.send("POST", at, missing, Content_Type="application/json"))
+        refused = await house.ada.send("POST", at, missing, Content_Type="application/json")
         answered = fault(refused, 400, "kInvalidArgument", "invalidArgument.connectionTarget")
         assert answered["path"].endswith(".access")
         twice = b'{"targets": [{%s, "access": 2, "access": 7}]}' % target
-        refused = await unchanged(house, house.ada.send("POST", at, twice, Content_Type="application/json"))
+        refused = await house.ada.send("POST", at, twice, Content_Type="application/json")
         fault(refused, 400, "kValidationError")
+    assert await everything(house) == before
     assert await house.mails() == []
     await house.must_be_sound()
 
@@ -66,28 +63,24 @@ async def test_a_level_that_is_none_changes_no_connection(house: House) -> None:
     waiting = await offers(house.ada, record, {"email": "pat@mail.example", "access": 4})
     active = await offers(house.ada, record, {"email": address("mia"), "access": 4})
     await accepts(house.mia, active["_id"])
+    before = await everything(house)
     for one in (waiting, active):
         at = f"{AT}/connections/{one['_id']}"
         for sent in NO_LEVELS:
             body = b'{"access": %s}' % sent
-            refused = await unchanged(
-                house, house.ada.send("PATCH", at, body, Content_Type="application/json")
-            )
+            refused = await house.ada.send("PATCH", at, body, Content_Type="application/json")
             answered = fault(refused, 400, "kInvalidArgument", "invalidArgument.connectionTarget")
             assert answered["path"] == "access", sent
         for sent in NO_JSON:
             body = b'{"access": %s}' % sent
-            refused = await unchanged(
-                house, house.ada.send("PATCH", at, body, Content_Type="application/json")
-            )
+            refused = await house.ada.send("PATCH", at, body, Content_Type="application/json")
             fault(refused, 400, "kValidationError")
         for sent in NEVER_GIVEN:
             body = b'{"access": %s}' % sent
-            refused = await unchanged(
-                house, house.ada.send("PATCH", at, body, Content_Type="application/json")
-            )
+            refused = await house.ada.send("PATCH", at, body, Content_Type="application/json")
             fault(refused, 403, "kAccessDenied", "accessDenied.shareAccess")
-        fault(await unchanged(house, house.ada.send("PATCH", at)), 400, "kValidationError")
+        fault(await house.ada.send("PATCH", at), 400, "kValidationError")
+    assert await everything(house) == before
     assert await access(house.mia, record) == 4
     await house.must_be_sound()
 

@@ -8,8 +8,8 @@ from cast import Caller, House
 from doors.manners import UNKNOWN, bare
 from doors.medable.sharing import (
     AT,
-    access,
     accepts,
+    access,
     address,
     connected,
     defines,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cast import Caller, House
-from doors.manners import UNKNOWN, bare
+from cast import PASSWORD, Caller, House
+from doors.manners import UNKNOWN, bare, everything
 from doors.medable.sharing import (
     AT,
-    access,
     accepts,
+    access,
     account_of,
     address,
     connected,
@@ -57,7 +57,12 @@ async def test_its_target_declines_it_by_its_id_or_its_token(house: House) -> No
         assert await last_of(house) == "share.declined"
         await is_gone(house, made["_id"], house.pat, house.ada)
         fault(await ends(house.pat, token), 400, "kInvalidArgument", "connectionToken")
-        fault(await house.pat.send("POST", f"{AT}/connections/{token}"), 400, "kInvalidArgument", "connectionToken")
+        fault(
+            await house.pat.send("POST", f"{AT}/connections/{token}"),
+            400,
+            "kInvalidArgument",
+            "connectionToken",
+        )
         assert await access(house.pat, record) == 0
     assert done(await house.ada.get(f"{AT}/c_prescriptions/{record}"))["shared"] is False
     # Its mail, if it hasn't gone out yet, doesn't.
@@ -159,7 +164,9 @@ async def test_with_it_ends_what_was_made_under_it(house: House) -> None:
     done(await ends(house.ben, to_mia))
     levels = [await access(one, record) for one in (house.ben, house.mia, house.pat, house.zoe)]
     assert levels == [6, 0, 0, 4]
-    fault(await house.rui.send("POST", f"{AT}/connections/{token}"), 400, "kInvalidArgument", "connectionToken")
+    fault(
+        await house.rui.send("POST", f"{AT}/connections/{token}"), 400, "kInvalidArgument", "connectionToken"
+    )
     for one in (to_mia, to_pat, to_rui):
         await is_gone(house, one, house.ada)
     assert [one["_id"] for one in await on_it(house.ada, record)] == sorted([to_ben, of_ada], reverse=True)
@@ -211,7 +218,9 @@ async def shared_with_team(house: House, record: str, team: str, level: int) -> 
     return str(made["_id"])
 
 
-async def test_the_owner_sees_what_was_made_by_who_has_no_access_any_more_and_ends_it_in_one_call(house: House) -> None:
+async def test_the_owner_sees_what_was_made_by_who_has_no_access_any_more_and_ends_it_in_one_call(
+    house: House,
+) -> None:
     await defines(house)
     record, other = await makes(house.ada), await makes(house.ada)
     team = await team_of(house, "mia")
@@ -228,7 +237,10 @@ async def test_the_owner_sees_what_was_made_by_who_has_no_access_any_more_and_en
     await quits(house, team, "mia")
     # No share ends with that (ruling 14a); its owner sees which are meant, and nobody else does.
     assert await access(house.pat, record) == 4
-    assert {one["_id"] for one in await on_it(house.ada, record) if one.get("orphaned") is True} == {active, waiting}
+    assert {one["_id"] for one in await on_it(house.ada, record) if one.get("orphaned") is True} == {
+        active,
+        waiting,
+    }
     for caller in (house.ben, house.mia, house.pat):
         seen = await caller.get(at)
         assert "orphaned" not in seen.text
@@ -267,6 +279,27 @@ async def test_whoever_is_given_access_anew_has_made_no_orphans(house: House) ->
         made = await connected(house.ada, record, house.mia, address("mia"), level)
         assert [one.get("orphaned") for one in await on_it(house.ada, record)].count(True) == marked
         done(await ends(house.ada, made))
+    await house.must_be_sound()
+
+
+async def test_with_an_account_goes_all_that_was_shared_with_it_and_all_it_shared(house: House) -> None:
+    await defines(house)
+    record, own = await makes(house.ada), await makes(house.pat)
+    await connected(house.ada, record, house.pat, PAT["email"], 5)
+    await connected(house.pat, record, house.zoe, address("zoe"), 4)
+    await connected(house.pat, own, house.mia, address("mia"), 4)
+    await connected(house.pat, account_of(house, "pat"), house.mia, address("mia"), 4, plural="accounts")
+    deleted = await house.pat.post("/v1/accounts/own/deletion", {"password": PASSWORD})
+    assert deleted.status_code == 200, deleted.text
+    for caller, gone in ((house.zoe, record), (house.mia, own)):
+        assert await access(caller, gone) == 0
+        assert await listed(caller) == []
+    fault(await house.mia.get(f"{AT}/accounts/{account_of(house, 'pat')}"), 404, "kNotFound")
+    assert await on_it(house.ada, record) == []
+    # Nothing of his address or name is left with those who shared with him.
+    for caller in (house.ada, house.mia, house.zoe):
+        assert "pat@" not in (await caller.get(f"{AT}/connections")).text
+    assert "pat@" not in str((await everything(house))["shares"])
     await house.must_be_sound()
 
 

@@ -318,9 +318,7 @@ async def test_whoever_has_no_access_is_told_the_same_as_of_what_is_not_there(ho
     assert bare(await shares(house.ada, record, PAT, plural="c_notes")) == bare(refused)
     answered = await unchanged(house, shares(house.rui, record, PAT, plural="c_nothings"))
     fault(answered, 400, "kInvalidArgument", "invalidArgument.object")
-    elsewhere = await house.ada.post(
-        f"/lakeside/v2/c_prescriptions/{record}/connections", {"targets": [PAT]}
-    )
+    elsewhere = await house.ada.post(f"/lakeside/v2/c_prescriptions/{record}/connections", {"targets": [PAT]})
     fault(elsewhere, 400, "kInvalidArgument", "invalidArgument.object")
     for low in (2, 4):
         made = await connected(house.ada, record, house.rui, address("rui"), low)
@@ -364,7 +362,10 @@ async def test_the_same_target_twice_is_refused_while_the_first_is_there(house: 
     await defines(house)
     record, other = await makes(house.ada), await makes(house.ada)
     mia = {"_id": account_of(house, "mia"), "access": 2}
-    for target, again in ((PAT, PAT | {"email": " PAT@Mail.example"}), (mia, mia | {"_id": str(house.accounts["mia"])})):
+    for target, again in (
+        (PAT, PAT | {"email": " PAT@Mail.example"}),
+        (mia, mia | {"_id": str(house.accounts["mia"])}),
+    ):
         refused = await unchanged(house, shares(house.ada, record, target, again))
         assert fault(refused, 409, "kExists", "connectionExists")["path"] == "targets[1]"
         made = await offers(house.ada, record, target)

@@ -56,7 +56,9 @@ async def test_a_chain_is_written_in_words_or_numbers_and_each_setting_is_kept(h
     assert made["shareChain"] == ["update", "share", "read"]
     assert (made["allowConnections"], made["connectionOptions"]) == (True, settings["connectionOptions"])
     assert made["storage"] == "external"
-    empty = done(await writes(house.ada, "PUT", f"/objects/{made['_id']}", {"label": "Note", "shareChain": []}))
+    empty = done(
+        await writes(house.ada, "PUT", f"/objects/{made['_id']}", {"label": "Note", "shareChain": []})
+    )
     assert empty["shareChain"] == []
     # What isn't sent is as by default; names and storage stay.
     assert (empty["allowConnections"], empty["connectionOptions"]["requireAccept"]) == (False, True)
@@ -134,7 +136,10 @@ async def test_it_refuses_names_that_are_none_reserved_or_taken(house: House) ->
         body = {name: value for name, value in NOTE.items() if name != missing}
         refused = await unchanged(house, writes(house.ada, "POST", "/objects", body))
         assert fault(refused, 400, "kValidationError")["path"] == missing
-    for change, path in (({"name": "c_prescription"}, "name"), ({"pluralName": "c_prescriptions"}, "pluralName")):
+    for change, path in (
+        ({"name": "c_prescription"}, "name"),
+        ({"pluralName": "c_prescriptions"}, "pluralName"),
+    ):
         refused = await unchanged(house, writes(house.ada, "POST", "/objects", {**NOTE, **change}))
         assert fault(refused, 409, "kExists")["path"] == path
     # Elsewhere the names are free.
@@ -148,9 +153,16 @@ async def test_new_settings_change_nothing_that_is_shared_already(house: House) 
     record = await makes(house.ada)
     await connected(house.ada, record, house.pat, address("pat"), 5)
     waiting = await offers(house.ada, record, {"email": address("mia"), "access": 2})
-    done(await writes(house.ada, "PUT", f"/objects/{made['_id']}", {"label": "X", "shareChain": ["connected"]}))
+    done(
+        await writes(house.ada, "PUT", f"/objects/{made['_id']}", {"label": "X", "shareChain": ["connected"]})
+    )
     assert await access(house.pat, record) == 5
-    fault(await shares(house.pat, record, {"email": address("zoe"), "access": 2}), 403, "kAccessDenied", "connectionsDisabled")
+    fault(
+        await shares(house.pat, record, {"email": address("zoe"), "access": 2}),
+        403,
+        "kAccessDenied",
+        "connectionsDisabled",
+    )
     assert waiting["_id"] in (await house.mia.get(f"{AT}/connections")).text
     assert (await house.trail(house.northside))[-1] == "object_type.changed"
     await house.must_be_sound()
@@ -162,7 +174,10 @@ async def test_it_is_dropped_when_it_has_no_instances_and_its_names_are_free_the
     refused = await unchanged(house, house.ada.send("DELETE", f"{AT}/objects/{made['_id']}"))
     fault(refused, 409, "kConflict", "cortex.conflict.state")
     done(await house.ada.send("DELETE", f"{AT}/c_prescriptions/{record}"))
-    assert done(await house.ada.send("DELETE", f"{AT}/objects/{made['_id']}")) == {"object": "result", "data": True}
+    assert done(await house.ada.send("DELETE", f"{AT}/objects/{made['_id']}")) == {
+        "object": "result",
+        "data": True,
+    }
     fault(await house.ada.get(f"{AT}/objects/{made['_id']}"), 404, "kNotFound", "notFound.object")
     fault(await house.ada.get(f"{AT}/c_prescriptions"), 400, "kInvalidArgument", "invalidArgument.object")
     again = await defines(house)
@@ -175,9 +190,14 @@ async def test_one_key_defines_it_once(house: House) -> None:
     first = await house.ada.post(f"{AT}/objects", NOTE, Idempotency_Key="o-1")
     again = await unchanged(house, house.ada.post(f"{AT}/objects", NOTE, Idempotency_Key="o-1"))
     assert bare(first) == bare(again)
-    other = await unchanged(house, house.ada.post(f"{AT}/objects", {**NOTE, "label": "X"}, Idempotency_Key="o-1"))
+    other = await unchanged(
+        house, house.ada.post(f"{AT}/objects", {**NOTE, "label": "X"}, Idempotency_Key="o-1")
+    )
     fault(other, 422, "kInvalidArgument", "idempotencyKey")
     done(await house.ada.post(f"{AT}/objects", {**NOTE, "name": "c_other", "pluralName": "c_others"}))
     pages = [done(await house.ada.get(f"{AT}/objects", limit=1, skip=skip)) for skip in (0, 1)]
-    assert [(page["data"][0]["name"], page["hasMore"]) for page in pages] == [("c_other", True), ("c_note", False)]
+    assert [(page["data"][0]["name"], page["hasMore"]) for page in pages] == [
+        ("c_other", True),
+        ("c_note", False),
+    ]
     await house.must_be_sound()

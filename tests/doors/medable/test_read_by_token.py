@@ -86,7 +86,16 @@ async def test_a_dead_token_is_one_fault_whoever_asks(house: House) -> None:
         for caller in (house.stranger, house.pat, house.ada):
             assert bare(await unchanged(house, caller.get(f"{at}/connections/{token}"))) == bare(never), token
 
-    for wrong in (token[:-1], token + "A", token.swapcase(), "null", "0", "%00", "%EF%BC%A1" * 32, "a" * 5_000):
+    for wrong in (
+        token[:-1],
+        token + "A",
+        token.swapcase(),
+        "null",
+        "0",
+        "%00",
+        "%EF%BC%A1" * 32,
+        "a" * 5_000,
+    ):
         await is_dead(wrong)
     await is_dead(token, "/lakeside/v2")
     done(await house.stranger.get(f"{AT}/connections/{token}"))
@@ -118,5 +127,16 @@ async def test_by_its_id_one_has_to_sign_in_and_it_has_to_concern_one(house: Hou
     assert bare(await house.rui.get(f"{AT}/connections/{'5' * 24}")) == bare(answered)
     fault(await house.ada.get(f"/lakeside/v2/connections/{made['_id']}"), 404, "kNotFound")
     seen = done(await house.ada.get(f"{AT}/connections/{made['_id'].upper()}"))
-    assert seen.keys() == {"_id", "access", "context", "created", "creator", "expiresAt", "isArchived", "object", "state", "target"}
+    assert seen.keys() == {
+        "_id",
+        "access",
+        "context",
+        "created",
+        "creator",
+        "expiresAt",
+        "isArchived",
+        "object",
+        "state",
+        "target",
+    }
     await house.must_be_sound()

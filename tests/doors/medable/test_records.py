@@ -37,12 +37,27 @@ from hospitium.engine.accounts import actions as accounts
 from hospitium.engine.ids import new_id
 
 EVERY = ["update", "share", "read", "connected"]
-ENVELOPE = ("_id", "object", "access", "shared", "owner", "creator", "created", "updated", "connections", "isArchived")
+ENVELOPE = (
+    "_id",
+    "object",
+    "access",
+    "shared",
+    "owner",
+    "creator",
+    "created",
+    "updated",
+    "connections",
+    "isArchived",
+)
 
 
 async def test_whoever_makes_it_owns_it_and_reads_it_as_documented(house: House) -> None:
     await defines(house)
-    made = done(await house.ben.post(f"{AT}/c_prescriptions", {"drug": "aspirin", "when": {"days": [1, 2]}, "note": None}))
+    made = done(
+        await house.ben.post(
+            f"{AT}/c_prescriptions", {"drug": "aspirin", "when": {"days": [1, 2]}, "note": None}
+        )
+    )
     ben = account_of(house, "ben")
     assert made == {
         "_id": made["_id"],
@@ -60,10 +75,19 @@ async def test_whoever_makes_it_owns_it_and_reads_it_as_documented(house: House)
     }
     assert moment(made["created"])
     assert done(await house.ben.get(f"{AT}/c_prescriptions/{made['_id']}")) == made
-    assert done(await house.ben.get(f"{AT}/c_prescriptions")) == {"data": [made], "hasMore": False, "object": "list"}
+    assert done(await house.ben.get(f"{AT}/c_prescriptions")) == {
+        "data": [made],
+        "hasMore": False,
+        "object": "list",
+    }
     # Not even the administrator of the organization, unless it is shared with her.
     for name in ("ada", "mia", "pat", "rui"):
-        fault(await house.callers[name].get(f"{AT}/c_prescriptions/{made['_id']}"), 404, "kNotFound", "notFound.instance")
+        fault(
+            await house.callers[name].get(f"{AT}/c_prescriptions/{made['_id']}"),
+            404,
+            "kNotFound",
+            "notFound.instance",
+        )
         assert done(await house.callers[name].get(f"{AT}/c_prescriptions"))["data"] == []
     empty = done(await house.pat.send("POST", f"{AT}/c_prescriptions"))  # ruling 14b: any account may
     assert empty["access"] == 7
@@ -74,7 +98,18 @@ async def test_each_level_shows_and_allows_what_it_says(house: House) -> None:
     await defines(house, shareChain=EVERY)
     record = await makes(house.ada)
     at = f"/c_prescriptions/{record}"
-    whole = {"_id", "object", "access", "shared", "owner", "creator", "created", "updated", "isArchived", *DRUG}
+    whole = {
+        "_id",
+        "object",
+        "access",
+        "shared",
+        "owner",
+        "creator",
+        "created",
+        "updated",
+        "isArchived",
+        *DRUG,
+    }
     for level in (0, 2, 4, 5, 6):
         made = await connected(house.ada, record, house.pat, address("pat"), level) if level else None
         seen = await house.pat.get(f"{AT}{at}")
@@ -85,9 +120,17 @@ async def test_each_level_shows_and_allows_what_it_says(house: House) -> None:
             assert done(seen)["access"] == level
             assert done(seen).keys() == ({"_id", "object", "access"} if level < 4 else whole)
         assert [one["_id"] for one in in_list] == ([record] if level >= 4 else [])
-        for method, body, needed in (("PUT", {"drug": f"b{level}"}, 6), ("PATCH", {"isArchived": True}, 7), ("DELETE", None, 7)):
+        for method, body, needed in (
+            ("PUT", {"drug": f"b{level}"}, 6),
+            ("PATCH", {"isArchived": True}, 7),
+            ("DELETE", None, 7),
+        ):
             before = await everything(house)
-            answered = await writes(house.pat, method, at, body) if body else await house.pat.send(method, f"{AT}{at}")
+            answered = (
+                await writes(house.pat, method, at, body)
+                if body
+                else await house.pat.send(method, f"{AT}{at}")
+            )
             if level >= needed:
                 assert done(answered)["drug"] == f"b{level}"
                 done(await writes(house.ada, "PUT", at, DRUG))
@@ -113,13 +156,27 @@ async def test_what_is_not_there_and_what_is_not_for_one_are_one_answer(house: H
         at = f"{AT}/c_prescriptions/{path}"
         assert bare(await house.rui.get(at)) == bare(never), path
         for method, body in (("PUT", b'{"a": 1}'), ("PATCH", b'{"isArchived": true}'), ("DELETE", b"")):
-            answered = await unchanged(house, house.rui.send(method, at, body, Content_Type="application/json"))
+            answered = await unchanged(
+                house, house.rui.send(method, at, body, Content_Type="application/json")
+            )
             assert bare(answered) == bare(never), (method, path)
     assert bare(await house.ada.get(f"{AT}/c_notes/{record}")) == bare(never)
     assert bare(await house.ada.get(f"{AT}/c_prescriptions/{gone}")) == bare(never)
-    for path in ("c_nothings", "c_nothings/" + record, "c_prescription", "c_prescription/" + record):
+    for path in (
+        "c_nothings",
+        "c_nothings%00",
+        "%00",
+        "c_nothings/" + record,
+        "c_prescription",
+        "c_prescription/" + record,
+    ):
         fault(await house.ada.get(f"{AT}/{path}"), 400, "kInvalidArgument", "cortex.invalidArgument.object")
-    fault(await house.ada.get(f"/lakeside/v2/c_prescriptions/{record}"), 400, "kInvalidArgument", "invalidArgument.object")
+    fault(
+        await house.ada.get(f"/lakeside/v2/c_prescriptions/{record}"),
+        400,
+        "kInvalidArgument",
+        "invalidArgument.object",
+    )
     for method in ("GET", "PUT", "DELETE"):
         fault(await house.stranger.send(method, f"{AT}/c_prescriptions/{record}"), 403, "kNotLoggedIn")
     fault(await house.stranger.post(f"{AT}/c_prescriptions", DRUG), 403, "kNotLoggedIn")
@@ -164,11 +221,16 @@ async def test_it_refuses_what_is_no_object_of_json(house: House) -> None:
     )  # fmt: skip
     for method, at in (("POST", f"{AT}/c_prescriptions"), ("PUT", f"{AT}/c_prescriptions/{record}")):
         for body in wrong:
-            refused = await unchanged(house, house.ada.send(method, at, body, Content_Type="application/json"))
+            refused = await unchanged(
+                house, house.ada.send(method, at, body, Content_Type="application/json")
+            )
             fault(refused, 400, "kValidationError")
         refused = await unchanged(house, house.ada.send(method, at, b"{}", Content_Type="text/plain"))
         fault(refused, 415, "kInvalidArgument")
-        refused = await unchanged(house, house.ada.send(method, at, b'{"a": "%s"}' % (b"x" * 1_000_001), Content_Type="application/json"))
+        refused = await unchanged(
+            house,
+            house.ada.send(method, at, b'{"a": "%s"}' % (b"x" * 1_000_001), Content_Type="application/json"),
+        )
         fault(refused, 413, "kTooLarge")
     await house.must_be_sound()
 
@@ -185,7 +247,11 @@ async def test_numbers_and_texts_are_kept_exactly(house: House) -> None:
     done(await house.ada.send("PUT", f"{AT}/c_prescriptions/{record}", sent, Content_Type="application/json"))
     (row,) = done(await house.ada.get(f"{AT}/c_prescriptions"))["data"]
     assert row["text"] == 'é \U0001f600 "q" \\ \n'
-    for answer in (made, await house.ada.get(f"{AT}/c_prescriptions/{record}"), await house.ada.get(f"{AT}/c_prescriptions")):
+    for answer in (
+        made,
+        await house.ada.get(f"{AT}/c_prescriptions/{record}"),
+        await house.ada.get(f"{AT}/c_prescriptions"),
+    ):
         for digits in (
             '"dose":0.10', '"big":12345678901234567890,', '"bigger":123456789012345678901234567890.12345678901234567890',
             '"third":0.333333333333333333333333333333', '"minus":-0.50', '"zero":0.000', '"one":1.0', '"x":2.50',
@@ -193,6 +259,22 @@ async def test_numbers_and_texts_are_kept_exactly(house: House) -> None:
             assert digits in answer.text.replace(": ", ":"), digits
     exact = json.loads(made.text, parse_float=Decimal)
     assert str(exact["dose"]) == "0.10"
+    await house.must_be_sound()
+
+
+async def test_what_is_small_when_sent_is_not_kept_large(house: House) -> None:
+    # A number is kept with all its digits: a small body of large ones would be answered as fifty times as much.
+    await defines(house)
+    record = await makes(house.ada)
+    for number in (b"1e308", b"1e-307"):
+        body = b'{"a": [%s]}' % b",".join([number] * 20_000)
+        for method, at in (("POST", "/c_prescriptions"), ("PUT", f"/c_prescriptions/{record}")):
+            refused = await unchanged(
+                house, house.ada.send(method, f"{AT}{at}", body, Content_Type="application/json")
+            )
+            assert fault(refused, 400, "kValidationError")["path"] == "body"
+    large = b'{"a": [%s], "b": 6.02e23}' % b",".join([b"1"] * 490_000)
+    done(await house.ada.send("POST", f"{AT}/c_prescriptions", large, Content_Type="application/json"))
     await house.must_be_sound()
 
 
@@ -225,14 +307,21 @@ async def test_what_is_archived_is_shared_with_nobody_and_stays_so_when_it_comes
     token = await token_of(house.pat, waiting["_id"])
     assert done(await house.ada.get(f"{AT}{at}"))["shared"] is True
     archived = done(await writes(house.ada, "PATCH", at, {"isArchived": True}))
-    assert (archived["isArchived"], archived["shared"], archived["access"], archived["drug"]) == (True, False, 7, "aspirin")
+    assert (archived["isArchived"], archived["shared"], archived["access"], archived["drug"]) == (
+        True,
+        False,
+        7,
+        "aspirin",
+    )
     for caller in (house.ben, house.mia, house.pat):
         assert await access(caller, record) == 0
         assert await listed(caller) == []
     for one in (active, under, waiting["_id"]):
         fault(await house.ada.get(f"{AT}/connections/{one}"), 404, "kNotFound")
     assert await on_it(house.ada, record) == []
-    fault(await house.pat.send("POST", f"{AT}/connections/{token}"), 400, "kInvalidArgument", "connectionToken")
+    fault(
+        await house.pat.send("POST", f"{AT}/connections/{token}"), 400, "kInvalidArgument", "connectionToken"
+    )
     for refused in (
         await unchanged(house, writes(house.ada, "PUT", at, {"drug": "x"})),
         await unchanged(house, writes(house.ada, "PATCH", at, {"isArchived": True})),
@@ -260,15 +349,28 @@ async def test_what_is_deleted_is_gone_with_all_its_connections(house: House) ->
     active = await connected(house.ada, record, house.ben, address("ben"), 5)
     under = await connected(house.ben, record, house.mia, address("mia"), 4)
     waiting = await offers(house.ada, record, {"email": address("pat"), "access": 4})
-    assert done(await house.ada.send("DELETE", f"{AT}/c_prescriptions/{record}")) == {"object": "result", "data": True}
+    assert done(await house.ada.send("DELETE", f"{AT}/c_prescriptions/{record}")) == {
+        "object": "result",
+        "data": True,
+    }
     for caller in (house.ada, house.ben, house.mia, house.pat):
         assert await access(caller, record) == 0
         assert await listed(caller) == []
         assert done(await caller.get(f"{AT}/c_prescriptions"))["data"] == []
     for one in (active, under, waiting["_id"]):
         fault(await house.ada.get(f"{AT}/connections/{one}"), 404, "kNotFound")
-    fault(await shares(house.ada, record, {"email": address("pat"), "access": 4}), 404, "kNotFound", "notFound.instance")
-    fault(await house.ada.send("DELETE", f"{AT}/c_prescriptions/{record}"), 404, "kNotFound", "notFound.instance")
+    fault(
+        await shares(house.ada, record, {"email": address("pat"), "access": 4}),
+        404,
+        "kNotFound",
+        "notFound.instance",
+    )
+    fault(
+        await house.ada.send("DELETE", f"{AT}/c_prescriptions/{record}"),
+        404,
+        "kNotFound",
+        "notFound.instance",
+    )
     assert "a-canary" not in str(await everything(house))
     assert "a-canary" not in str(await house.rows("SELECT data::text FROM events"))
     await house.must_be_sound()
@@ -316,7 +418,9 @@ async def by_pages(caller: Caller, way: str, at: str = "/c_prescriptions") -> li
 
 async def test_of_an_external_object_only_the_id_lives_here(house: House) -> None:
     await defines(house, name="c_scan", storage="external")
-    made = done(await house.ada.post(f"{AT}/c_scans", {"externalId": "PACS-7", "_id": "64b000000000000000000001"}))
+    made = done(
+        await house.ada.post(f"{AT}/c_scans", {"externalId": "PACS-7", "_id": "64b000000000000000000001"})
+    )
     assert (made["_id"], made["access"]) == ("64b000000000000000000001", 7)
     assert "drug" not in made
     bodies: list[tuple[dict[str, Any], str]] = [

@@ -53,10 +53,20 @@ async def test_one_changes_name_and_language_and_what_is_not_sent_stays(house: H
 
 async def test_the_export_holds_all_that_is_kept_and_nobody_elses(house: House) -> None:
     exported = done(await house.ada.get("/v1/accounts/own/export"))
-    assert exported.keys() == {"account", "memberships", "sessions", "trail", "next"}
+    assert exported.keys() == {
+        "account",
+        "memberships",
+        "sessions",
+        "teams",
+        "records",
+        "shares",
+        "trail",
+        "next",
+    }
     assert exported["account"]["email"] == "ada@northside.example"
     assert [one["code"] for one in exported["memberships"]] == ["northside"]
     assert [one["current"] for one in exported["sessions"]] == [True]
+    assert (exported["teams"], exported["records"], exported["shares"]) == ([], [], [])
     assert {one["kind"] for one in exported["trail"]} == {"account.created", "membership.started"}
     assert exported["next"] is None
     text = (await house.ada.get("/v1/accounts/own/export")).text

@@ -21,6 +21,7 @@ NAMED_BY_RULING_1 = (
 PROFILE = {
     "id", "code", "status", "name", "type", "npi", "taxId", "address", "city", "state", "zipCode", "phone", "website",
     "contactName", "contactEmail", "contactPhone", "specialties", "createdAt", "updatedAt", "version",
+    "requiresClientKey",
 }  # fmt: skip
 
 

@@ -9,22 +9,28 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from engine import sharing
 from engine.ground import NOBODYS_HASH, Ground
 from hospitium.engine.access.check import Question, SubjectKind, check
 from hospitium.engine.access.decide import Allowed
 from hospitium.engine.accounts import actions as accounts
 from hospitium.engine.actor import Role
+from hospitium.engine.client_keys import actions as client_keys
 from hospitium.engine.context import Context
 from hospitium.engine.epochs import actions as epochs, revocations
 from hospitium.engine.epochs.actions import VOIDED, Restored
 from hospitium.engine.epochs.revocations import TAKES_AWAY, Trail, TrailLine
-from hospitium.engine.errors import Forbidden, WrongState
+from hospitium.engine.errors import DeadLink, Forbidden, NotFound, WrongState
 from hospitium.engine.events import EventKind
 from hospitium.engine.grants.record import ResourceKind
 from hospitium.engine.levels import Level
 from hospitium.engine.memberships import actions as memberships
+from hospitium.engine.object_types.record import ObjectType
 from hospitium.engine.organizations import actions as organizations
-from hospitium.engine.secrets import HashedPassword
+from hospitium.engine.records import actions as records
+from hospitium.engine.secrets import ClientKeyText, HashedPassword
+from hospitium.engine.shares.record import Share
+from hospitium.engine.teams import actions as teams
 
 FRESH = HashedPassword("$argon2id$nobody knows this")
 ADA = "ada@northside.example"
@@ -208,9 +214,11 @@ async def open_something(ground: Ground) -> None:
         ("INSERT INTO sessions (id, account_id, started_at, expires_at) VALUES ($1, $2, $3, $4)", (uuid4(), ada, at, later)),
         ("INSERT INTO links (id, purpose, account_id, email, email_key, language, key_number, nonce, digest, issued_at, expires_at) VALUES ($1, 'password', $2, 'a', 'a', 'en', 1, '', '\\x01', $3, $4)", (link, ada, at, later)),
         ("INSERT INTO offers (id, organization_id, email, email_key, role, language, status, offered_by_id, offered_at, expires_at, key_number, nonce, digest) VALUES ($1, $5, 'b', 'b', 'admin', 'en', 'pending', $2, $3, $4, 1, '', '\\x02')", (offer, ada, at, later, ground.northside)),
-        ("INSERT INTO deliveries (id, template, link_id, status, created_at, due_at) VALUES ($1, 'new_password', $2, 'waiting', $3, $3)", (uuid4(), link, at)),
     ):  # fmt: skip
         await ground.rows(sql, *values)
+    # A share that waits, and its mail.
+    target = sharing.to_email("rui@lakeside.example")
+    await ground.does("ada", sharing.offer_account, ground.northside, ada, target)
 
 
 async def test_every_session_link_offer_and_waiting_mail_of_before_is_void(ground: Ground) -> None:
@@ -220,11 +228,12 @@ async def test_every_session_link_offer_and_waiting_mail_of_before_is_void(groun
     assert [row[0] for row in await ground.rows("SELECT end_reason FROM sessions")] == ["restored"]
     assert [row[0] for row in await ground.rows("SELECT end_reason FROM links")] == ["restored"]
     assert [row[0] for row in await ground.rows("SELECT status FROM offers")] == ["withdrawn"]
+    assert [row[0] for row in await ground.rows("SELECT status FROM shares")] == ["withdrawn"]
     assert [row[0] for row in await ground.rows("SELECT status FROM deliveries")] == ["void"]
     assert await ground.violations() == []
 
 
-@pytest.mark.parametrize("noun", ["sessions", "links", "offers"])
+@pytest.mark.parametrize("noun", ["sessions", "links", "offers", "shares"])
 async def test_what_a_restore_forgot_to_void_is_found(
     ground: Ground, noun: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,7 +270,9 @@ TAKES_NOTHING = {
     "session.token_reused", "sessions.ended", "organization.registered", "organization.updated", "organization.approved",
     "organization.reinstated", "partnership.requested", "partnership.approved", "partnership.resent", "partnership.expired",
     "partnership.reestablished", "partnership.imported", "epoch.restored", "epoch.confirmed", "delivery.retried",
-    "trail.retired",
+    "trail.retired", "object_type.defined", "object_type.changed", "object_type.dropped", "record.created", "record.updated",
+    "record.unarchived", "team.created", "team.renamed", "team.joined", "share.offered", "share.accepted", "share.applied",
+    "share.imported", "client_key.made",
 }  # fmt: skip
 
 
@@ -406,6 +417,227 @@ async def test_grants_that_ended_with_a_claim_end_again(ground: Ground) -> None:
         complete=True,
     )
     assert await may_connect(ground) == "the grant has ended"
+
+
+# -- and of what is shared -------------------------------------------------------------------------------------------------
+
+
+class Shared:
+    """Ada's record in a backup: pat has 5 and has given zoe 4, ben's crew has 4, and rui has not answered."""
+
+    def __init__(self, ground: Ground, object_type: ObjectType, record_id: UUID, team_id: UUID) -> None:
+        self.ground = ground
+        self.object_type = object_type
+        self.record_id = record_id
+        self.team_id = team_id
+        self.shares: dict[str, Share] = {}
+
+    @classmethod
+    async def made(cls, ground: Ground) -> Shared:
+        object_type = await ground.does("ada", sharing.a_type)
+        record_id = await ground.does("ada", sharing.a_record, object_type)
+        team = await ground.does("ben", teams.create, "Crew")
+        await ground.does("ben", teams.add_member, team.id, ground.actors["mia"].account_id)
+        made = cls(ground, object_type, record_id, team.id)
+        for by, who, level in (("ada", "pat", 5), ("pat", "zoe", 4), ("ada", "rui", 4)):
+            target = sharing.to_account(ground.actors[who].account_id, level)
+            made.shares[who] = await ground.does(by, sharing.offer, record_id, target)
+            if who != "rui":
+                await ground.does(who, sharing.accept, made.shares[who])
+        made.shares["crew"] = await ground.does("ada", sharing.offer, record_id, sharing.to_team(team.id))
+        await ground.does("ben", sharing.accept, made.shares["crew"])
+        return made
+
+    async def levels(self) -> dict[str, int]:
+        """Return what everybody may do on it once the operator has confirmed, and those who may nothing are left out."""
+        found = {
+            name: await self.ground.does(
+                "system",
+                sharing.level_of,
+                self.ground.actors[name].account_id,
+                self.object_type,
+                self.record_id,
+            )
+            for name in ("ada", "pat", "zoe", "ben", "mia", "rui")
+        }
+        return {name: level for name, level in found.items() if level}
+
+    async def restored(self, *lines: TrailLine) -> dict[str, int]:
+        """Restore with this trail and confirm; return what was applied."""
+        done = await restored(self.ground, *lines)
+        await self.ground.does("operator", epochs.confirm)
+        assert await self.ground.violations() == []
+        return done.applied.counts()
+
+
+@pytest.fixture
+async def shared(ground: Ground) -> Shared:
+    return await Shared.made(ground)
+
+
+BEFORE = {"ada": 7, "pat": 5, "zoe": 4, "ben": 4, "mia": 4}
+
+
+async def test_what_was_shared_is_held_until_the_operator_confirms_and_stays_then(shared: Shared) -> None:
+    assert await shared.levels() == BEFORE
+    await restored(shared.ground)
+    assert await shared.levels() == {}
+    await shared.ground.does("operator", epochs.confirm)
+    assert await shared.levels() == BEFORE
+
+
+async def test_nobody_accepts_what_waited_in_the_backup(shared: Shared) -> None:
+    """Whether it was withdrawn since nobody can say."""
+    await shared.restored()
+    with pytest.raises(DeadLink):
+        await shared.ground.does("rui", sharing.accept, shared.shares["rui"])
+    again = sharing.to_account(shared.ground.actors["rui"].account_id)
+    share = await shared.ground.does("ada", sharing.offer, shared.record_id, again)
+    await shared.ground.does("rui", sharing.accept, share)
+    assert await shared.levels() == {**BEFORE, "rui": 4}
+    assert await shared.ground.violations() == []
+
+
+async def test_what_several_restores_withdrew_is_sound(shared: Shared) -> None:
+    """H5 knows of what a restore withdrew, though no event tells it: of each restore, not of the last one alone."""
+    for _ in range(2):
+        await shared.restored()
+        target = sharing.to_email("late@else.example")
+        await shared.ground.does("ada", sharing.offer, shared.record_id, target)
+    await shared.restored()
+
+
+ENDINGS = [
+    "share.declined",
+    "share.withdrawn",
+    "share.left",
+    "share.revoked",
+    "share.expired",
+    "share.merged",
+    "share.changed",
+]
+
+
+@pytest.mark.parametrize("kind", ENDINGS)
+async def test_a_share_that_was_ended_or_changed_ends_again_with_its_grant_and_what_was_made_under_it(
+    shared: Shared, kind: str
+) -> None:
+    again = line(EventKind(kind), shared.shares["pat"].id)
+    assert await shared.restored(again, again) == {kind: 1}
+    assert await shared.levels() == {"ada": 7, "ben": 4, "mia": 4}
+
+
+async def test_of_a_share_that_waited_there_is_nothing_to_take_away(shared: Shared) -> None:
+    assert await shared.restored(line(EventKind.SHARE_WITHDRAWN, shared.shares["rui"].id)) == {}
+    assert await shared.levels() == BEFORE
+
+
+@pytest.mark.parametrize(
+    ("who", "left"),
+    [("mia", {"ada": 7, "pat": 5, "zoe": 4, "ben": 4}), ("ben", {"ada": 7, "pat": 5, "zoe": 4, "mia": 4})],
+)
+async def test_who_left_a_team_leaves_it_again_though_he_owned_it(
+    shared: Shared, who: str, left: dict[str, int]
+) -> None:
+    account = shared.ground.actors[who].account_id
+    again = line(EventKind.TEAM_LEFT, shared.team_id, account=account, organization=shared.ground.northside)
+    assert await shared.restored(again, again) == {"team.left": 1}
+    assert await shared.levels() == left
+
+
+async def test_who_left_the_organization_leaves_its_teams_again(shared: Shared) -> None:
+    ground = shared.ground
+    mia = ground.actors["mia"].account_id
+    ended = line(EventKind.MEMBERSHIP_ENDED, uuid4(), account=mia, organization=ground.northside)
+    assert await shared.restored(ended) == {"membership.ended": 1}
+    assert "mia" not in await shared.levels()
+
+
+async def test_a_team_that_ended_ends_again_and_what_was_shared_with_it(shared: Shared) -> None:
+    again = line(EventKind.TEAM_ENDED, shared.team_id)
+    assert await shared.restored(again, again) == {"team.ended": 1}
+    assert await shared.levels() == {"ada": 7, "pat": 5, "zoe": 4}
+    (row,) = await shared.ground.rows("SELECT status FROM shares WHERE id = $1", shared.shares["crew"].id)
+    assert row["status"] == "left"
+
+
+async def test_of_a_record_that_was_archived_every_share_ends_again(shared: Shared) -> None:
+    again = line(EventKind.RECORD_ARCHIVED, shared.record_id)
+    assert await shared.restored(again, again) == {"record.archived": 1}
+    assert await shared.levels() == {"ada": 7}
+    # A restore is no sentence: it may come out of the archive, and be shared again.
+    await shared.ground.does("ada", records.unarchive, shared.object_type, shared.record_id)
+    target = sharing.to_account(shared.ground.actors["pat"].account_id)
+    share = await shared.ground.does("ada", sharing.offer, shared.record_id, target)
+    await shared.ground.does("pat", sharing.accept, share)
+    assert await shared.levels() == {"ada": 7, "pat": 4}
+    assert await shared.ground.violations() == []
+
+
+async def test_a_record_that_was_deleted_is_deleted_again(shared: Shared) -> None:
+    again = line(EventKind.RECORD_DELETED, shared.record_id)
+    assert await shared.restored(again, again) == {"record.deleted": 1}
+    assert await shared.levels() == {}
+    (row,) = await shared.ground.rows("SELECT status, body FROM records WHERE id = $1", shared.record_id)
+    assert tuple(row) == ("deleted", None)
+    with pytest.raises(NotFound):
+        await shared.ground.does("ada", records.unarchive, shared.object_type, shared.record_id)
+
+
+@pytest.mark.parametrize(
+    ("who", "left"),
+    [("pat", {"ada": 7, "ben": 4, "mia": 4}), ("ada", {}), ("mia", {"ada": 7, "pat": 5, "zoe": 4, "ben": 4})],
+)
+async def test_what_an_account_had_ends_again_with_it(shared: Shared, who: str, left: dict[str, int]) -> None:
+    account = shared.ground.actors[who].account_id
+    lines = [line(EventKind.ACCOUNT_DELETED, account)]
+    if who != "pat":  # whoever deletes his account has left his organizations before
+        lines.insert(
+            0,
+            line(EventKind.MEMBERSHIP_ENDED, uuid4(), account=account, organization=shared.ground.northside),
+        )
+    assert (await shared.restored(*lines))["account.deleted"] == 1
+    assert await shared.levels() == left
+
+
+async def test_a_client_key_that_was_ended_is_ended_again(ground: Ground) -> None:
+    key = await ground.does("operator", client_keys.make, ground.northside, "App", ClientKeyText("x" * 32))
+    again = line(EventKind.CLIENT_KEY_ENDED, key.id)
+    done = await restored(ground, again, again)
+    assert (done.applied.counts(), done.applied.not_there) == ({"client_key.ended": 1}, 1)
+    (row,) = await ground.rows("SELECT ended_at FROM client_keys WHERE id = $1", key.id)
+    assert row["ended_at"] is not None
+
+
+async def test_all_that_happened_to_what_is_shared_since_is_taken_away_in_the_order_in_which_it_happened(
+    shared: Shared,
+) -> None:
+    """A share that was revoked with what was below it tells of both; a team that ended, of its share."""
+    lines = [
+        line(EventKind.SHARE_REVOKED, shared.shares["pat"].id),
+        line(EventKind.SHARE_REVOKED, shared.shares["zoe"].id),
+        line(EventKind.SHARE_LEFT, shared.shares["crew"].id),
+        line(EventKind.TEAM_ENDED, shared.team_id),
+        line(EventKind.RECORD_DELETED, shared.record_id),
+    ]
+    done = await restored(shared.ground, *lines)
+    # What was below had ended with the first line already.
+    assert done.applied.counts() == {
+        "share.revoked": 1,
+        "share.left": 1,
+        "team.ended": 1,
+        "record.deleted": 1,
+    }
+    assert done.applied.not_there == 1
+    assert await shared.ground.violations() == []
+
+
+def test_every_new_kind_that_takes_away_was_tried() -> None:
+    nouns = ("share", "team", "record", "client_key", "object_type")
+    taking = {kind.value for kind in TAKES_AWAY if kind.value.partition(".")[0] in nouns}
+    assert taking == {
+        *ENDINGS, "team.left", "team.ended", "record.archived", "record.deleted", "client_key.ended",
+    }  # fmt: skip
 
 
 async def test_what_the_backup_itself_tells_of_is_not_done_again(ground: Ground) -> None:

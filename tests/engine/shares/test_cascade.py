@@ -17,7 +17,7 @@ from hospitium.engine.accounts import life
 from hospitium.engine.context import Context
 from hospitium.engine.ids import new_id
 from hospitium.engine.object_types.record import ObjectType
-from hospitium.engine.records import actions as records
+from hospitium.engine.records import actions as records, queries as record_queries
 from hospitium.engine.sessions.actions import PasswordVerdict
 from hospitium.engine.shares import actions as shares, contexts, queries
 from hospitium.engine.shares.lifecycle import LIFECYCLE
@@ -234,13 +234,20 @@ async def test_what_waits_may_get_another_level_and_is_accepted_with_that(chain:
 async def test_accepting_more_of_the_same_from_the_same_hand_raises_the_first_and_keeps_what_is_below(
     chain: Chain,
 ) -> None:
-    await chain.ground.does("ben", shares.change_level, chain.shares["pat"].id, 2)
-    second = await chain.ground.does("ben", sharing.offer, chain.record_id, to_email("pat@mail.example", 5))
-    raised = await chain.ground.does("pat", sharing.accept, second)
-    assert (raised.id, raised.level) == (chain.shares["pat"].id, 5)
-    assert (await chain.levels())["pat"] == 5
+    await chain.give("ada", "mia", 5)
+    await chain.give("mia", "nia", 4)
+    second = await chain.ground.does(
+        "ada", sharing.offer, chain.record_id, to_email("mia@northside.example", 6)
+    )
+    raised = await chain.ground.does("mia", sharing.accept, second)
+    assert (raised.id, raised.level) == (chain.shares["mia"].id, 6)
     merged = await chain.ground.rows("SELECT status FROM shares WHERE id = $1", second.id)
     assert merged[0]["status"] == "merged"
+    assert (await chain.statuses())["nia"] == "active"
+    assert (await chain.row("nia"))["made_under_id"] == (await chain.row("mia"))["grant_id"]
+    assert await chain.ground.violations() == []
+    await chain.ground.does("ada", shares.end, chain.shares["mia"].id)
+    assert (await chain.statuses())["nia"] == "revoked"
     assert await chain.ground.violations() == []
 
 
@@ -370,3 +377,52 @@ async def test_of_several_that_end_together_each_ends_by_the_move_that_fits_it(c
     async with chain.ground.trial() as tx:
         moved = await declines_all(chain.ground.context(tx, "system"))
         assert [share.id for share in moved] == [chain.shares["zoe"].id]
+
+
+# -- a deed whose instant is older than what it finds ------------------------------------------------------------------
+
+BEHIND = timedelta(milliseconds=5)
+
+
+async def test_who_has_waited_long_or_whose_clock_runs_behind_does_nothing_by_what_has_ended_meanwhile(
+    chain: Chain,
+) -> None:
+    """As of his instant he may still; but it was taken back, and whoever did was told so."""
+    ground = chain.ground
+    ground.clock.advance(hours=1)
+    await ground.does("ada", shares.end, chain.shares["rui"].id)
+    before = ground.clock() - BEHIND
+    with pytest.raises(errors.NotFound):
+        await ground.does("rui", sharing.offer, chain.record_id, to_email("late@else.example"), now=before)
+    await ground.does("ada", shares.change_level, chain.shares["ben"].id, 5)
+    before = ground.clock() - BEHIND
+    with pytest.raises((errors.Forbidden, errors.NotFound)):
+        await ground.does(
+            "ben", records.replace, chain.object_type, chain.record_id, sharing.BODY, now=before
+        )
+    for who in ("rui", "pat"):
+        with pytest.raises(errors.NotFound):
+            await ground.does(who, record_queries.view, chain.object_type, chain.record_id, now=before)
+        last = new_id(ground.clock())
+        assert (
+            await ground.does(who, record_queries.readable, chain.object_type, last, 0, 10, now=before) == []
+        )
+    assert await ground.violations() == []
+
+
+async def test_who_has_left_a_team_reads_nothing_of_it_by_a_clock_that_runs_behind(ground: Ground) -> None:
+    object_type = await ground.does("ada", sharing.a_type)
+    record_id = await ground.does("ada", sharing.a_record, object_type)
+    team = await ground.does("ben", teams.create, "Crew")
+    mia = ground.actors["mia"].account_id
+    await ground.does("ben", teams.add_member, team.id, mia)
+    share = await ground.does("ada", sharing.offer, record_id, to_team(team.id))
+    await ground.does("ben", sharing.accept, share)
+    ground.clock.advance(hours=1)
+    assert (await ground.does("mia", record_queries.view, object_type, record_id)).level == 4
+    await ground.does("ben", teams.remove_member, team.id, mia)
+    before = ground.clock() - BEHIND
+    with pytest.raises(errors.NotFound):
+        await ground.does("mia", record_queries.view, object_type, record_id, now=before)
+    last = new_id(ground.clock())
+    assert await ground.does("mia", record_queries.readable, object_type, last, 0, 10, now=before) == []

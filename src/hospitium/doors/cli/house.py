@@ -99,12 +99,21 @@ def print_table(heads: list[str], rows: list[list[str]]) -> None:
 
 def print_fields(fields: dict[str, Any]) -> None:
     """Print what is said of one thing, a line each, for a person; what isn't said is left out."""
-    said = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [], "")}
+    said = {
+        name.replace("_", " "): value
+        for name, value in fields.items()
+        if value not in (None, [], "") and value is not False
+    }
     width = max(map(len, said), default=0)
     for name, value in said.items():
         for index, one in enumerate(value if isinstance(value, list) else [value]):
-            text = f"{one:%Y-%m-%d %H:%M} UTC" if isinstance(one, datetime) else str(one)
-            click.echo(f"{'' if index else name:{width}}  {text}")
+            click.echo(f"{'' if index else name:{width}}  {_for_a_person(one)}")
+
+
+def _for_a_person(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    return "yes" if value is True else str(value)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")

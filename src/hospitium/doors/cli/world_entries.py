@@ -39,7 +39,7 @@ def at(path: str, spelled: Mapping[str, str] | None = None) -> Iterator[None]:
     except NameTaken as refusal:
         raise Invalid(f"{path}.{(spelled or {}).get(refusal.field, refusal.field)}", "is taken") from None
     except Refusal as refusal:
-        raise Invalid(path, refusal.message) from None
+        raise Invalid(f"{path}.{refusal.field}" if refusal.field else path, refusal.message) from None
 
 
 def given_id(text: str | None, *, printed_as_object_id: bool = False) -> UUID | None:
@@ -52,6 +52,13 @@ def given_id(text: str | None, *, printed_as_object_id: bool = False) -> UUID | 
     if printed_as_object_id and to_object_id(found) is None:
         raise Invalid("id", "must be 24 hexadecimal digits, or a UUID that stands for them (ruling 6)")
     return found
+
+
+def once(seen: set[object], field: str, key: object) -> None:
+    """Refuse what stands in a file for the second time: one of the two would be lost in silence. Raises Invalid."""
+    if key in seen:
+        raise Invalid(field, "stands in this file twice")
+    seen.add(key)
 
 
 def known(ids: dict[str, UUID], field: str, code: str) -> UUID:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hospitium.doors.cli.world_entries import Entry, Loaded, at, given_id, known
+from hospitium.doors.cli.world_entries import Entry, Loaded, at, given_id, known, once
 from hospitium.doors.json_body import parse
 from hospitium.engine.accounts import queries as account_queries
 from hospitium.engine.accounts.emails import canonical_email
@@ -80,7 +80,7 @@ class ShareEntry(Entry, frozen=True, kw_only=True):
     status: ShareStatus = ShareStatus.PENDING
 
 
-class ClientKeyEntry(Entry, frozen=True, kw_only=True):
+class ClientKeyEntry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     organization: str
     name: str
     key: str | None = None
@@ -142,10 +142,11 @@ def _person(people: Ids, field: str, address: str) -> UUID:
 
 
 async def _load_teams(ctx: Context, world: Sharing, codes: Ids, people: Ids) -> Loaded:
-    counted = Loaded("teams")
+    counted, seen = Loaded("teams"), set[object]()
     for index, entry in enumerate(world.teams):
         with at(f"teams[{index}]"):
             organization_id = known(codes, "organization", entry.organization)
+            once(seen, "name", (organization_id, search_key(entry.name)))
             if await team_queries.ids_by_name(ctx, organization_id, [search_key(entry.name)]):
                 counted.present += 1
                 continue
@@ -158,10 +159,11 @@ async def _load_teams(ctx: Context, world: Sharing, codes: Ids, people: Ids) -> 
 
 
 async def _load_object_types(ctx: Context, world: Sharing, codes: Ids) -> Loaded:
-    counted = Loaded("objectTypes")
+    counted, seen = Loaded("objectTypes"), set[object]()
     for index, entry in enumerate(world.object_types):
         with at(f"objectTypes[{index}]", _SPELLED):
             organization_id = known(codes, "organization", entry.organization)
+            once(seen, "name", (organization_id, entry.name))
             if entry.name in await type_queries.by_names(ctx, organization_id, [entry.name]):
                 counted.present += 1
                 continue
@@ -198,18 +200,23 @@ async def _type(ctx: Context, codes: Ids, entry: RecordEntry | ShareEntry) -> Ob
 
 
 async def _load_records(ctx: Context, world: Sharing, codes: Ids, people: Ids) -> Loaded:
-    counted = Loaded("records")
+    counted, seen = Loaded("records"), set[object]()
     for index, entry in enumerate(world.records):
-        with at(f"records[{index}]"):
+        with at(f"records[{index}]", {"_id": "id"}):
             object_type = await _type(ctx, codes, entry)
             its_id = given_id(entry.id, printed_as_object_id=True)
-            if its_id is None and entry.external_id is None:
+            external_id = None if entry.external_id is None else entry.external_id.strip()  # as it is kept
+            if its_id is None and external_id is None:
                 raise Invalid("id", "or externalId is required, so that the record is known again")
+            if its_id is not None:
+                once(seen, "id", its_id)
+            if external_id is not None:
+                once(seen, "externalId", (object_type.id, external_id))
             ids, external_ids = await record_queries.present(
                 ctx,
                 object_type,
                 [] if its_id is None else [its_id],
-                [] if entry.external_id is None else [entry.external_id],
+                [] if external_id is None else [external_id],
             )
             if ids or external_ids:
                 counted.present += 1
@@ -217,12 +224,21 @@ async def _load_records(ctx: Context, world: Sharing, codes: Ids, people: Ids) -
             form = RecordForm(
                 body=_body(object_type, entry),
                 names=frozenset(entry.body or {}),
-                external_id=entry.external_id,
+                external_id=external_id,
                 given_id=its_id,
             )
-            await records.import_one(ctx, object_type, form, _person(people, "owner", entry.owner))
+            await _make_record(ctx, object_type, form, _person(people, "owner", entry.owner))
             counted.created += 1
     return counted
+
+
+async def _make_record(ctx: Context, object_type: ObjectType, form: RecordForm, owner: UUID) -> None:
+    try:
+        await records.import_one(ctx, object_type, form, owner)
+    except Invalid as refusal:
+        # Which of the body's names, as opposed to those of the entry.
+        place = f"body.{refusal.field}" if refusal.field in form.names else refusal.field
+        raise Invalid(place, refusal.reason) from None
 
 
 def _body(object_type: ObjectType, entry: RecordEntry) -> msgspec.Raw | None:
@@ -236,7 +252,7 @@ def _body(object_type: ObjectType, entry: RecordEntry) -> msgspec.Raw | None:
 async def _load_shares(
     ctx: Context, world: Sharing, codes: Ids, people: Ids, key: DerivationKey | None
 ) -> Loaded:
-    counted = Loaded("shares")
+    counted, seen = Loaded("shares"), set[object]()
     for index, entry in enumerate(world.shares):
         with at(f"shares[{index}]"):
             if key is None:
@@ -246,16 +262,21 @@ async def _load_shares(
                 raise Invalid("to", "or team must be given, and one of them alone")
             if entry.status is ShareStatus.MERGED:
                 raise Invalid("status", "can't be merged: leave it out, and say the higher access")
+            email_key = None if entry.to is None else canonical_email("to", entry.to)
+            team_id = None if entry.team is None else await _team(ctx, object_type, entry.team)
+            record_id = await _record(ctx, object_type, entry.record)
+            once(seen, "to" if team_id is None else "team", (record_id, email_key or team_id))
             made = await import_one(
                 ctx,
                 ImportedShare(
-                    record_id=await _record(ctx, object_type, entry.record),
+                    record_id=record_id,
                     made_by=_person(people, "by", entry.by),
                     level=entry.access,
                     status=entry.status,
                     email=entry.to,
-                    account_id=None if entry.to is None else people.get(canonical_email("to", entry.to)),
-                    team_id=None if entry.team is None else await _team(ctx, object_type, entry.team),
+                    account_id=None if email_key is None else people.get(email_key),
+                    team_id=team_id,
+                    given_id=given_id(entry.id, printed_as_object_id=True),
                 ),
                 key,
             )
@@ -284,11 +305,13 @@ async def _team(ctx: Context, object_type: ObjectType, named: str) -> UUID:
 
 
 async def _load_client_keys(ctx: Context, world: Sharing, codes: Ids) -> Loaded:
-    counted = Loaded("clientKeys")
+    counted, seen = Loaded("clientKeys"), set[object]()
     for index, entry in enumerate(world.client_keys):
         with at(f"clientKeys[{index}]"):
             organization_id = known(codes, "organization", entry.organization)
-            if await client_key_queries.names(ctx, organization_id, [entry.name]):
+            name = entry.name.strip()  # as it is kept
+            once(seen, "name", (organization_id, name))
+            if await client_key_queries.names(ctx, organization_id, [name]):
                 counted.present += 1
                 continue
             key = ClientKeyText.new() if entry.key is None else ClientKeyText(entry.key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response
@@ -136,9 +135,6 @@ def _target(given: TargetBody, place: str) -> Target:
         raise WrongTarget(f"{place}.roles", "are not known here")
     if given.object == "team" and given.id is None:
         raise WrongTarget(f"{place}._id", "is required of a team")
-    for name, when in (("startsAt", given.starts_at), ("endsAt", given.ends_at)):
-        if when is not None and when.tzinfo is None:
-            raise WrongTarget(f"{place}.{name}", "must say its offset from UTC")
     named = given.name
     return Target(
         form=TargetForm.TEAM if given.object == "team" else TargetForm.EMAIL if given.id is None else TargetForm.ACCOUNT,
@@ -148,8 +144,8 @@ def _target(given: TargetBody, place: str) -> Target:
         first_name=None if named is None else named.first,
         last_name=None if named is None else named.last,
         is_auto=given.auto,
-        starts_at=None if given.starts_at is None else given.starts_at.astimezone(UTC),
-        ends_at=None if given.ends_at is None else given.ends_at.astimezone(UTC),
+        starts_at=given.starts_at,
+        ends_at=given.ends_at,
     )  # fmt: skip
 
 

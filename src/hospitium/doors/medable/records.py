@@ -192,6 +192,8 @@ def _form(
     """Read the members of an instance; of one whose data lives elsewhere, by which ids it goes."""
     members: dict[str, Any] = json_body.read(body, request.headers.get("content-type"), dict[str, Any])
     if object_type.storage is Storage.STORED:
+        if not is_new and not body:
+            raise Invalid("body", "is required: what isn't sent is gone")
         raw = msgspec.Raw(body.strip() or b"{}")
         return RecordForm(body=raw, names=frozenset(members))
     given_id, external_id = members.pop("_id", None), members.pop("externalId", None)

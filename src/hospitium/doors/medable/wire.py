@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeVar
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,16 +11,16 @@ from msgspec import UNSET, Meta, UnsetType
 from hospitium.doors import parameters
 from hospitium.doors.named_ids import body_id
 from hospitium.doors.shapes import takes, trimmed
-from hospitium.engine.ids import to_object_id
+from hospitium.engine.ids import LAST_ID, to_object_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from litestar import Request
 
 T = TypeVar("T")
 S = TypeVar("S")
-LAST = UUID(int=(1 << 128) - 1)
 DEFAULT_LIMIT, LARGEST_LIMIT = 100, 100
 LARGEST_SKIP = 10_000
 
@@ -123,8 +122,8 @@ class Parameters(parameters.Parameters):
         """Return `limit` (1 to 100), `skip` (up to 10,000), and where to begin: `after` an id. Raises Invalid."""
         after = self.text("after")
         return Paging(
-            LAST if after is None else body_id("after", after),
-            0 if self.text("skip") == "0" else self.number("skip", 0, LARGEST_SKIP),
+            LAST_ID if after is None else body_id("after", after),
+            self.number("skip", 0, LARGEST_SKIP, least=0),
             self.number("limit", DEFAULT_LIMIT, LARGEST_LIMIT),
         )
 

@@ -11,6 +11,7 @@ from hospitium.doors.native.wire import Body, Wire
 from hospitium.doors.shapes import Email, Instant, NewPassword, OptionalLine, Token, TypedPassword
 from hospitium.engine.accounts.record import Account, Language
 from hospitium.engine.actor import Role
+from hospitium.engine.shares.record import ShareStatus
 
 if TYPE_CHECKING:
     from hospitium.engine.events import Event
@@ -159,12 +160,49 @@ class Trail(Wire):
         return cls(page, page[-1].id if len(found) > most else None)
 
 
+class OwnTeam(Wire):
+    """A team the account sees."""
+
+    id: UUID
+    name: str
+    owner_id: UUID | None
+    is_member: bool
+
+
+class OwnRecord(Wire):
+    """A record the account owns; what it says is read at its organization's address."""
+
+    id: UUID
+    organization_id: UUID
+    object_type_id: UUID
+    created_at: Instant
+
+
+class OwnShare(Wire):
+    """A share the account made or was offered."""
+
+    id: UUID
+    organization_id: UUID
+    record_id: UUID | None
+    level: int
+    status: ShareStatus
+    made_by: UUID
+    made_at: Instant
+    email: str | None
+    account_id: UUID | None
+    team_id: UUID | None
+
+
 class Export(Wire):
-    """All that is kept of an account. Of its trail the newest events; with `next` as `after`, its own address has the rest."""
+    """All that is kept of an account. Of its records, shares and trail the newest 1,000; with `next` as `after`, the trail's own
+    address has the rest, and so have the lists of records and shares."""
 
     account: PrintedAccount
     memberships: list[OwnMembership]
     sessions: list[PrintedSession]
+    teams: list[OwnTeam]
+    records: list[OwnRecord]
+    shares: list[OwnShare]
     trail: list[PrintedEvent]
     next: UUID | None
 

@@ -23,6 +23,9 @@ from hospitium.doors.native.account_shapes import (
     Export,
     NewPasswordBody,
     OwnMembership,
+    OwnRecord,
+    OwnShare,
+    OwnTeam,
     PasswordBody,
     PrintedAccount,
     PrintedSession,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from hospitium.engine.accounts.record import Account, Language
     from hospitium.engine.context import Context
     from hospitium.engine.sessions.record import Session
+    from hospitium.engine.shares.record import Share
 
 
 async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -179,12 +183,33 @@ async def export_own(request: Request[Any, Any, Any]) -> Response[bytes]:
             PrintedAccount.of(kept.account),
             [OwnMembership(one.organization_id, one.code, one.role) for one in kept.belongings],
             [printed_session(one, ctx) for one in kept.sessions],
+            [OwnTeam(one.id, one.name, one.owner_id, one.is_member) for one in kept.teams],
+            [
+                OwnRecord(one.id, one.organization_id, one.object_type_id, one.created_at)
+                for one in kept.records
+            ],
+            [_own_share(one.share) for one in kept.shares],
             newest.trail,
             newest.next,
         )
 
     exported = await surroundings(request).work.perform(request, Permission.SEE_ACCOUNT, deed)
     return send(answer(200, exported), headers={"Content-Disposition": 'attachment; filename="account.json"'})
+
+
+def _own_share(share: Share) -> OwnShare:
+    return OwnShare(
+        share.id,
+        share.organization_id,
+        share.record_id,
+        share.level,
+        share.status,
+        share.creator_id,
+        share.created_at,
+        share.target_email,
+        share.target_account_id,
+        share.target_team_id,
+    )
 
 
 async def list_trail(request: Request[Any, Any, Any]) -> Response[bytes]:

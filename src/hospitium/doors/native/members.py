@@ -15,13 +15,12 @@ from hospitium.doors.native.wire import Body, Wire, page_of
 from hospitium.doors.shapes import Instant
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.actor import Role
+from hospitium.engine.ids import FIRST_ID
 from hospitium.engine.memberships import actions, queries
 from hospitium.engine.permissions import Permission
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
-
-FIRST = UUID(int=0)
 
 
 class RoleBody(Body):
@@ -60,7 +59,7 @@ async def list_members(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     async def deed(ctx: Context) -> Members:
         after, limit = page_of(request)
-        found = await queries.members(ctx, after or FIRST, limit + 1)
+        found = await queries.members(ctx, after or FIRST_ID, limit + 1)
         page = [
             PrintedMember(one.account_id, one.email, one.first_name, one.last_name, one.role, one.starts_at)
             for one in found[:limit]

@@ -17,6 +17,7 @@ from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import Role
+from hospitium.engine.ids import LAST_ID
 from hospitium.engine.offers import actions, queries
 from hospitium.engine.offers.record import Offer, OfferStatus
 from hospitium.engine.permissions import Permission
@@ -24,8 +25,6 @@ from hospitium.engine.secrets import LinkToken
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
-
-LAST = UUID(int=(1 << 128) - 1)
 
 
 class OfferBody(Body):
@@ -127,7 +126,7 @@ async def list_offers(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     async def deed(ctx: Context) -> Offers:
         before, limit = page_of(request)
-        found = await queries.of_organization(ctx, before or LAST, limit + 1)
+        found = await queries.of_organization(ctx, before or LAST_ID, limit + 1)
         page = [PrintedOffer.of(one) for one in found[:limit]]
         return Offers(page, page[-1].id if len(found) > limit else None)
 

@@ -165,7 +165,7 @@ ROUTES = (
     Route("POST", "/v1/shares/accept", May.ACCEPT_SHARE, shares.accept, takes=ShareTokenBody, gives={200: PrintedShare}, refuses=(DeadLink, NotConfirmed)),
     Route("GET", "/v1/shares/{share_id:str}", May.SEE_SHARES, shares.read, gives={200: PrintedShare}),
     Route("PATCH", "/v1/shares/{share_id:str}", May.CHANGE_SHARE, shares.change_level, takes=ShareLevelBody, gives={200: PrintedShare},
-          refuses=(NotOnesShare, NotSharable, WrongTarget, WrongState)),
+          refuses=(NotConfirmed, NotOnesShare, NotSharable, SharingDisabled, WrongTarget, WrongState)),
     Route("DELETE", "/v1/shares/{share_id:str}", May.END_SHARE, shares.end, gives={200: Done}, refuses=(NotOnesShare,)),
     Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization,
           takes=OrganizationBody, gives={200: ChosenOrganization}, refuses=(Forbidden, OrganizationInactive)),

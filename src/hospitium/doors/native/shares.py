@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -19,7 +20,8 @@ from hospitium.doors.shapes import Email, Id, Instant, OptionalLine, Token, take
 from hospitium.doors.share_tokens import token_for
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts import queries as account_queries
-from hospitium.engine.errors import Invalid, WrongTarget
+from hospitium.engine.errors import Invalid, NotFound, Refusal, WrongTarget
+from hospitium.engine.ids import LAST_ID
 from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.permissions import Permission
 from hospitium.engine.secrets import LinkToken
@@ -29,11 +31,15 @@ from hospitium.engine.shares.record import LIVE, ShareStatus, TargetForm
 from hospitium.engine.shares.targets import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from hospitium.doors.surroundings import Surroundings
     from hospitium.engine.context import Context
     from hospitium.engine.shares.queries import ShareView
 
-LAST = UUID(int=(1 << 128) - 1)
+_OF_TARGET = re.compile(r"(targets\[(\d+)\])\.(.+)")
+_SPELLED = {"access": "level", "auto": "atOnce", "name.first": "firstName", "name.last": "lastName"}
+_NOUNS = {"connection": "share", "instance": "record"}
 GivenLevel = Annotated[
     int, Meta(description="2 connected, 4 read, 5 share or 6 update, as the type of the record allows.")
 ]
@@ -132,14 +138,18 @@ async def offer(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     async def deed(ctx: Context) -> Answer:
         given = json_body.read(body, request.headers.get("content-type"), ShareBody)
-        shared = await contexts.record(ctx, body_id("recordId", given.record_id))
+        record_id = body_id("recordId", given.record_id)
+        # Read before anything is looked for, so that a wrong body tells nobody whether the record is there.
         targets = [_target(one, f"targets[{index}]") for index, one in enumerate(given.targets)]
+        with _names(targets):
+            shared = await contexts.record(ctx, record_id)
 
-        async def do() -> Answer:
-            made = await actions.offer(ctx, shared, targets, house.post)
-            return answer(201, Shares([_printed(house, one) for one in made], None))
+            async def do() -> Answer:
+                made = await actions.offer(ctx, shared, targets, house.post)
+                # Without a token, even for who owns the team it is for: this answer may be kept (ruling 14).
+                return answer(201, Shares([_printed(house, one, is_new=True) for one in made], None))
 
-        return await once(ctx, request, body, do)
+            return await once(ctx, request, body, do)
 
     return send(await house.work.perform(request, Permission.MAKE_SHARE, deed))
 
@@ -151,7 +161,7 @@ async def list_shares(request: Request[Any, Any, Any]) -> Response[bytes]:
     async def deed(ctx: Context) -> Shares:
         before, limit = page_of(request)
         wanted = Wanted(status=_status(Parameters(request).text("status")))
-        found = await queries.of_actor(ctx, wanted, before or LAST, 0, limit + 1)
+        found = await queries.of_actor(ctx, wanted, before or LAST_ID, 0, limit + 1)
         page = [_printed(house, one) for one in found[:limit]]
         return Shares(page, page[-1].id if len(found) > limit else None)
 
@@ -162,9 +172,12 @@ async def read(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Read a share one made, was offered, or may see because one may share the record."""
     share_id = path_id(request, "share_id", "share")
     house = surroundings(request)
-    found = await house.work.perform(
-        request, Permission.SEE_SHARES, lambda ctx: actions.find(ctx, share_id), about=share_id
-    )
+
+    async def deed(ctx: Context) -> ShareView:
+        with _names():
+            return await actions.find(ctx, share_id)
+
+    found = await house.work.perform(request, Permission.SEE_SHARES, deed, about=share_id)
     return send(answer(200, _printed(house, found)))
 
 
@@ -173,21 +186,24 @@ async def change_level(request: Request[Any, Any, Any]) -> Response[bytes]:
     share_id = path_id(request, "share_id", "share")
     given = json_body.read(await request.body(), request.headers.get("content-type"), ShareLevelBody)
     house = surroundings(request)
-    changed = await house.work.perform(
-        request,
-        Permission.CHANGE_SHARE,
-        lambda ctx: actions.change_level(ctx, share_id, given.level),
-        about=share_id,
-    )
+
+    async def deed(ctx: Context) -> ShareView:
+        with _names():
+            return await actions.change_level(ctx, share_id, given.level)
+
+    changed = await house.work.perform(request, Permission.CHANGE_SHARE, deed, about=share_id)
     return send(answer(200, _printed(house, changed)))
 
 
 async def end(request: Request[Any, Any, Any]) -> Response[bytes]:
     """End a share: decline or leave it as its target, withdraw or revoke it otherwise."""
     share_id = path_id(request, "share_id", "share")
-    await surroundings(request).work.perform(
-        request, Permission.END_SHARE, lambda ctx: actions.end(ctx, share_id), about=share_id
-    )
+
+    async def deed(ctx: Context) -> None:
+        with _names():
+            await actions.end(ctx, share_id)
+
+    await surroundings(request).work.perform(request, Permission.END_SHARE, deed, about=share_id)
     return send(answer(200, DONE))
 
 
@@ -241,12 +257,37 @@ def _target(given: ShareTarget, place: str) -> Target:
         first_name=given.first_name,
         last_name=given.last_name,
         is_auto=given.at_once,
-        starts_at=None if given.starts_at is None else given.starts_at.astimezone(UTC),
-        ends_at=None if given.ends_at is None else given.ends_at.astimezone(UTC),
+        starts_at=given.starts_at,
+        ends_at=given.ends_at,
     )
 
 
-def _printed(house: Surroundings, view: ShareView) -> PrintedShare:
+@contextmanager
+def _names(targets: Sequence[Target] = ()) -> Iterator[None]:
+    """Name what is wrong, and what isn't there, as this surface spells it."""
+    try:
+        yield
+    except NotFound as refusal:
+        raise NotFound(_NOUNS.get(refusal.resource, refusal.resource)) from None
+    except Refusal as refusal:
+        if refusal.field is not None:
+            refusal.field = _spelled(refusal.field, targets)
+            if isinstance(refusal, Invalid):
+                refusal.message = f"{refusal.field}: {refusal.reason}"
+        raise
+
+
+def _spelled(field: str, targets: Sequence[Target]) -> str:
+    of_target = _OF_TARGET.fullmatch(field)
+    if of_target is None:
+        return _SPELLED.get(field, field)
+    place, index, member = of_target.groups()
+    if member == "_id":
+        return f"{place}.{'teamId' if targets[int(index)].form is TargetForm.TEAM else 'accountId'}"
+    return f"{place}.{_SPELLED.get(member, member)}"
+
+
+def _printed(house: Surroundings, view: ShareView, *, is_new: bool = False) -> PrintedShare:
     share = view.share
     return PrintedShare(
         id=share.id,
@@ -265,5 +306,5 @@ def _printed(house: Surroundings, view: ShareView) -> PrintedShare:
         account_id=share.target_account_id,
         team_id=share.target_team_id,
         is_target=view.is_target,
-        token=token_for(house, view) or UNSET,
+        token=UNSET if is_new else token_for(house, view) or UNSET,
     )

@@ -12,19 +12,18 @@ from hospitium.doors import json_body
 from hospitium.doors.answers import Answer, answer, once, send
 from hospitium.doors.named_ids import body_id, path_id
 from hospitium.doors.native.account_shapes import DONE
-from hospitium.doors.native.members import FIRST
 from hospitium.doors.native.wire import Body, Wire, page_of
 from hospitium.doors.shapes import Email, Id, Instant, Line
 from hospitium.doors.surroundings import surroundings
-from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.errors import Invalid
-from hospitium.engine.memberships import queries as membership_queries
+from hospitium.engine.ids import FIRST_ID
 from hospitium.engine.permissions import Permission
 from hospitium.engine.teams import actions, queries
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
     from hospitium.engine.teams.queries import TeamMember, TeamView
+    from hospitium.engine.teams.record import TeamMembership
 
 
 class TeamBody(Body):
@@ -118,7 +117,7 @@ async def list_teams(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     async def deed(ctx: Context) -> Teams:
         after, limit = page_of(request)
-        found = await queries.seen(ctx, after or FIRST, limit + 1)
+        found = await queries.seen(ctx, after or FIRST_ID, limit + 1)
         page = [PrintedTeam.of(one) for one in found[:limit]]
         return Teams(page, page[-1].id if len(found) > limit else None)
 
@@ -166,7 +165,7 @@ async def list_members(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     async def deed(ctx: Context) -> TeamMembers:
         after, limit = page_of(request)
-        found = await queries.members(ctx, team_id, after or FIRST, limit + 1)
+        found = await queries.members(ctx, team_id, after or FIRST_ID, limit + 1)
         page = [PrintedTeamMember.of(one) for one in found[:limit]]
         return TeamMembers(page, page[-1].account_id if len(found) > limit else None)
 
@@ -188,8 +187,7 @@ async def add_member(request: Request[Any, Any, Any]) -> Response[bytes]:
             )
 
         async def do() -> Answer:
-            account_id = await _named(ctx, team_id, given)
-            joined = await actions.add_member(ctx, team_id, account_id)
+            joined = await _join(ctx, team_id, given)
             return answer(201, TeamJoined(team_id, joined.account_id, joined.starts_at))
 
         return await once(ctx, request, body, do)
@@ -212,10 +210,7 @@ async def remove_member(request: Request[Any, Any, Any]) -> Response[bytes]:
     return send(answer(200, DONE))
 
 
-async def _named(ctx: Context, team_id: UUID, given: TeamMemberBody) -> UUID:
+async def _join(ctx: Context, team_id: UUID, given: TeamMemberBody) -> TeamMembership:
     if given.account_id is not None:
-        return body_id("accountId", given.account_id)
-    team = await queries.find(ctx, team_id)
-    return await membership_queries.id_by_email(
-        ctx, team.organization_id, canonical_email("email", given.email or "")
-    )
+        return await actions.add_member(ctx, team_id, body_id("accountId", given.account_id))
+    return await actions.add_member_by_email(ctx, team_id, given.email or "")

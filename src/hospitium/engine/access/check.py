@@ -71,7 +71,7 @@ def _is_active(table: Any, status: str) -> Any:
     return func.coalesce(table.c.status == status, false())
 
 
-def _gathering(subject: SubjectKind) -> Query[Candidate]:
+def _gathering(subject: SubjectKind, *, only_open: bool = False) -> Query[Candidate]:
     by_account = subject is SubjectKind.ACCOUNT
     standing = (of_account(_SUBJECT) if by_account else itself(_SUBJECT, GranteeKind.ORGANIZATION)).subquery(
         "standing"
@@ -147,17 +147,30 @@ def _gathering(subject: SubjectKind) -> Query[Candidate]:
             grants.c.resource_id == bindparam("resource_id"),
             # An account's grant is not its namesake organization's: the kinds must agree with the road.
             grants.c.grantee_kind == standing.c.grantee_kind,
+            *((grants.c.ends_at.is_(None), standing.c.ends_at.is_(None)) if only_open else ()),
         ),
         struct(Candidate),
     )
 
 
 _GATHER = {subject: _gathering(subject) for subject in SubjectKind}
+# What a deed rests on. What was ended has ended, though by the deed's own instant it hadn't yet: it may have waited for a lock,
+# or for a connection, and clocks differ. Whoever took it back was told that it is gone.
+_GATHER_OPEN = _gathering(SubjectKind.ACCOUNT, only_open=True)
 
 
 async def candidates(ctx: Context, question: Question) -> list[Candidate]:
     """Return every grant that could matter to a question, with the path by which it reaches the subject."""
-    return await _GATHER[question.subject_kind].all(
+    return await _gathered(_GATHER[question.subject_kind], ctx, question)
+
+
+async def open_candidates(ctx: Context, question: Question) -> list[Candidate]:
+    """Return those that were not ended, for a deed of an account: its question is of now, not of then."""
+    return await _gathered(_GATHER_OPEN, ctx, question)
+
+
+async def _gathered(statement: Query[Candidate], ctx: Context, question: Question) -> list[Candidate]:
+    return await statement.all(
         ctx.tx,
         subject_id=question.subject_id,
         resource_kind=question.resource_kind.value,
@@ -174,5 +187,5 @@ async def check(ctx: Context, question: Question) -> Decision:
 async def best_of(ctx: Context, account_id: UUID, resource: Resource) -> Allowed | None:
     """Return the most an account may do on a resource now, and by which grant; None if nothing."""
     question = Question(SubjectKind.ACCOUNT, account_id, Level.PUBLIC, *resource)
-    decision = decide(await candidates(ctx, question), Level.PUBLIC, ctx.now)
+    decision = decide(await open_candidates(ctx, question), Level.PUBLIC, ctx.now)
     return decision if isinstance(decision, Allowed) else None

@@ -99,7 +99,8 @@ def counts(standing: FromClause) -> ColumnElement[bool]:
         grants.c.grantee_id == standing.c.grantee_id,
         grants.c.grantee_kind == standing.c.grantee_kind,
         grants.c.starts_at <= _NOW,
-        or_(grants.c.ends_at.is_(None), grants.c.ends_at > _NOW),
+        # What was ended has ended, though by this deed's instant it hadn't yet (`check.best_of`).
+        grants.c.ends_at.is_(None),
         or_(grants.c.until.is_(None), grants.c.until > _NOW),
         # Held since a restore: the grant, or the membership by which it is inherited.
         or_(HELD_UNTIL.is_(None), func.least(grants.c.starts_at, standing.c.starts_at) > HELD_UNTIL),
@@ -107,4 +108,4 @@ def counts(standing: FromClause) -> ColumnElement[bool]:
 
 
 def _is_open(interval: Any) -> ColumnElement[bool]:
-    return and_(interval.starts_at <= _NOW, or_(interval.ends_at.is_(None), interval.ends_at > _NOW))
+    return and_(interval.starts_at <= _NOW, interval.ends_at.is_(None))

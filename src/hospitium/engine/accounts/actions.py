@@ -15,6 +15,7 @@ from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountSt
 from hospitium.engine.errors import NameTaken, WrongState
 from hospitium.engine.events import EventKind
 from hospitium.engine.permissions import Permission, require
+from hospitium.engine.records import queries as record_queries
 from hospitium.engine.sessions import actions as sessions
 from hospitium.engine.text import optional_line
 from hospitium.storage.statements import Query, insert_into, struct
@@ -54,6 +55,8 @@ async def create(
     """Make an account. For the operator and the world loader. Raises Invalid, NameTaken."""
     require(ctx.actor, Permission.KEEP_ACCOUNTS)
     email_key = canonical_email("email", form.email)
+    if given_id is not None and await record_queries.is_of_a_record(ctx, given_id):
+        raise NameTaken("id")
     try:
         made = await _INSERT.first(
             ctx.tx,

@@ -29,15 +29,18 @@ from hospitium.engine.errors import (
 )
 from hospitium.engine.events import EventKind
 from hospitium.engine.grants import actions as grants
+from hospitium.engine.ids import FIRST_ID, LAST_ID
 from hospitium.engine.links import actions as links, queries as link_queries
 from hospitium.engine.links.record import Link, LinkPurpose
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
 from hospitium.engine.offers.erasing import forget_address
 from hospitium.engine.permissions import Permission, require
-from hospitium.engine.records import actions as records
+from hospitium.engine.records import actions as records, queries as record_queries
 from hospitium.engine.sessions import actions as sessions, queries as session_queries
-from hospitium.engine.shares import ending as shares
+from hospitium.engine.shares import ending as shares, queries as share_queries
 from hospitium.engine.shares.erasing import forget_target
+from hospitium.engine.shares.queries import Wanted
+from hospitium.engine.teams import queries as team_queries
 from hospitium.engine.text import optional_line
 from hospitium.engine.throttles import actions as throttles
 from hospitium.storage.statements import Query, pair, scalar, struct
@@ -52,9 +55,12 @@ if TYPE_CHECKING:
     from hospitium.engine.accounts.mails import Post
     from hospitium.engine.context import Context
     from hospitium.engine.memberships.queries import Belonging
+    from hospitium.engine.records.record import Record
     from hospitium.engine.secrets import HashedPassword, LinkToken
     from hospitium.engine.sessions.actions import PasswordVerdict
     from hospitium.engine.sessions.record import Session
+    from hospitium.engine.shares.queries import ShareView
+    from hospitium.engine.teams.queries import TeamView
 
 
 class Preview(NamedTuple):
@@ -348,11 +354,14 @@ class Kept(NamedTuple):
     account: Account
     belongings: list[Belonging]
     sessions: list[Session]
+    teams: list[TeamView]
+    records: list[Record]  # those it owns, the newest, as the shares
+    shares: list[ShareView]  # that it made or was offered, pending and active
     trail: list[events.Event]  # the newest, and no more than one beyond MOST_EXPORTED
 
 
 MOST_EXPORTED = 1_000
-"""So many events come with an export; `queries.own_trail` has the others, page by page."""
+"""So many events, records and shares come with an export; the lists of each have the others, page by page."""
 
 
 async def export_own(ctx: Context) -> Kept:
@@ -363,6 +372,9 @@ async def export_own(ctx: Context) -> Kept:
         account,
         await membership_queries.of_account(ctx, account.id),
         await session_queries.open_of_account(ctx, account.id),
+        await team_queries.seen(ctx, FIRST_ID, MOST_EXPORTED),
+        await record_queries.owned(ctx, account.id, MOST_EXPORTED),
+        await share_queries.of_actor(ctx, Wanted(), LAST_ID, 0, MOST_EXPORTED),
         await queries.own_trail(ctx, None, MOST_EXPORTED + 1),
     )
     await _tell(ctx, EventKind.ACCOUNT_EXPORTED, account)

@@ -29,7 +29,7 @@ from hospitium.engine.organizations.record import OrganizationStatus, organizati
 from hospitium.engine.partnerships.record import partnerships
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.shares.record import SHARE_COLUMNS, SHARE_PURPOSE, Share, shares
-from hospitium.engine.teams.record import team_memberships
+from hospitium.engine.teams.record import team_memberships, teams
 from hospitium.storage.statements import Query, exactly, pair, scalar, struct
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     role: Role | None = None
     sharer: str | None = None  # who shares something
     target: str | None = None  # with whom, as he was named
+    team: str | None = None  # with which team
     label: str | None = None  # what kind of thing; None: an account
     level: int | None = None
 
@@ -138,6 +139,7 @@ _ADMINISTRATIONS = Query(
 class _ShareParts(msgspec.Struct, frozen=True):
     organization: str
     label: str | None
+    team: str | None
     sharer_first_name: str | None
     sharer_last_name: str | None
     sharer_email: str
@@ -149,6 +151,7 @@ _SHARE = Query(
         *SHARE_COLUMNS,
         organizations.c.name.label("of__organization"),
         object_types.c.label,
+        teams.c.name.label("of__team"),
         _sharer.c.first_name.label("of__sharer_first_name"),
         _sharer.c.last_name.label("of__sharer_last_name"),
         _sharer.c.email.label("of__sharer_email"),
@@ -156,6 +159,7 @@ _SHARE = Query(
     .join(organizations, organizations.c.id == shares.c.organization_id)
     .join(_sharer, _sharer.c.id == shares.c.creator_id)
     .outerjoin(object_types, object_types.c.id == shares.c.object_type_id)
+    .outerjoin(teams, teams.c.id == shares.c.target_team_id)
     .where(shares.c.id == bindparam("share_id"), exactly(organizations.c.status, OrganizationStatus.ACTIVE)),
     pair(struct(Share), struct(_ShareParts)),
 )
@@ -265,6 +269,7 @@ async def _letter_with_share(ctx: Context, delivery: Delivery, share_id: UUID) -
         organization=parts.organization,
         sharer=_name_of_sharer(parts),
         target=_name_of_target(share),
+        team=parts.team,
         label=parts.label,
         level=share.level,
     )
@@ -291,6 +296,7 @@ async def _letter_of_acceptance(ctx: Context, written: Letter, share_id: UUID) -
         written,
         organization=parts.organization,
         target=_name_of_target(share) or share.target_email,
+        team=parts.team,
         label=parts.label,
     )
 

@@ -43,11 +43,15 @@ _BY_NAMES = Query(
 
 async def by_plural(ctx: Context, organization_id: UUID, plural_name: str) -> ObjectType | None:
     """Return the type whose records an organization's surface has under a plural name."""
+    if "\0" in plural_name:  # which no text of the database has
+        return None
     return await _BY_PLURAL.first(ctx.tx, organization_id=organization_id, plural_name=plural_name)
 
 
 async def hold(ctx: Context, organization_id: UUID, plural_name: str) -> ObjectType | None:
     """Return a type that stays until this transaction ends: a record of it is being made."""
+    if "\0" in plural_name:
+        return None
     return await _HOLD.first(ctx.tx, organization_id=organization_id, plural_name=plural_name)
 
 

@@ -41,6 +41,9 @@ ENVELOPE = frozenset(
     {"_id", "object", "access", "shared", "owner", "creator", "created", "updated", "connections", "isArchived"}
 )  # fmt: skip
 """Names a body may not have, because the answers that carry it use them themselves (ruling 14c)."""
+# A number is kept digit for digit, which the database does up to 16,383 of them behind the point (`0e-20000` is one, too).
+_OUT_OF_RANGE = "has a number that is out of range"
+LONGEST_KEPT = 2_000_000  # characters
 
 _INSERT = Query(
     insert_into(
@@ -79,7 +82,7 @@ async def create(ctx: Context, object_type: ObjectType, form: RecordForm) -> Rec
     if not ctx.actor.is_confirmed:
         raise NotConfirmed
     made = await _make(ctx, object_type, form, ctx.actor.account_id, ctx.actor.account_id)
-    return await queries.view(ctx, object_type, made.id)
+    return _not_too_long(await queries.view(ctx, object_type, made.id))
 
 
 async def import_one(ctx: Context, object_type: ObjectType, form: RecordForm, owner_id: UUID) -> Record:
@@ -93,11 +96,14 @@ async def replace(ctx: Context, object_type: ObjectType, record_id: UUID, form: 
     require(ctx.actor, Permission.UPDATE_RECORD)
     before = await _permitted(ctx, object_type, record_id, Level.UPDATE)
     _check(object_type, form)
-    after = await _REPLACE.first(ctx.tx, record_id=record_id, new_body=form.body, now=ctx.now)
+    try:
+        after = await _REPLACE.first(ctx.tx, record_id=record_id, new_body=form.body, now=ctx.now)
+    except asyncpg.NumericValueOutOfRangeError:
+        raise Invalid("body", _OUT_OF_RANGE) from None
     if after is None:
         raise WrongState("An archived record can't be changed; take it out of the archive first")
     await _tell(ctx, EventKind.RECORD_UPDATED, after, was=before.status)
-    return await queries.view(ctx, object_type, record_id)
+    return _not_too_long(await queries.view(ctx, object_type, record_id))
 
 
 async def archive(ctx: Context, object_type: ObjectType, record_id: UUID) -> RecordView:
@@ -198,6 +204,8 @@ async def _make(
             created_at=ctx.now,
             updated_at=ctx.now,
         )
+    except asyncpg.NumericValueOutOfRangeError:
+        raise Invalid("body", _OUT_OF_RANGE) from None
     except asyncpg.UniqueViolationError as taken:
         raise NameTaken("_id" if "pkey" in str(taken.constraint_name) else "externalId") from None
     assert made is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
@@ -210,11 +218,27 @@ def _check(object_type: ObjectType, form: RecordForm) -> None:
     """Refuse what a record of this type can't hold. Raises Invalid, naming the member."""
     if object_type.storage is Storage.EXTERNAL:
         if form.names:
-            raise Invalid(min(form.names), "is not kept here: the data of this type lives in another system")
+            raise Invalid(
+                _shown(min(form.names)), "is not kept here: the data of this type lives in another system"
+            )
         return
     for name in sorted(form.names):
         if name in ENVELOPE or name.startswith("_"):
-            raise Invalid(name, "is a name that answers use themselves, or begins with _")
+            raise Invalid(_shown(name), "is a name that answers use themselves, or begins with _")
+
+
+def _not_too_long(view: RecordView) -> RecordView:
+    """Return a record whose body isn't much longer than it was sent: `1e308` is kept with all its 309 digits. Raises Invalid."""
+    if view.body is not None and len(view.body) > LONGEST_KEPT:
+        raise Invalid(
+            "body", f"must be at most {LONGEST_KEPT:,} characters long with all digits of its numbers"
+        )
+    return view
+
+
+def _shown(name: str) -> str:
+    """A member's name may be anything a stranger typed: show a bounded, harmless form of it."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in name[:80])
 
 
 async def _tell(

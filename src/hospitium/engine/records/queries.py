@@ -74,12 +74,22 @@ _IS_ACCOUNT = Query(
     select(literal_column("true").label("found")).where(accounts.c.id == bindparam("wanted_id")),
     scalar("found"),
 )
+_IS_RECORD = Query(
+    select(literal_column("true").label("found")).where(_c.id == bindparam("wanted_id")), scalar("found")
+)
 _LOCK_ALL_OF_OWNER = Query(
     select(_c.id)
     .where(_c.owner_id == bindparam("account_id"), _there)
     .order_by(_c.id)
     .with_for_update(key_share=True),
     scalar("id"),
+)
+_OWNED = Query(
+    select(*RECORD_COLUMNS)
+    .where(_c.owner_id == bindparam("account_id"), _there)
+    .order_by(_c.id.desc())
+    .limit(bindparam("most")),
+    struct(Record),
 )
 _PRESENT = Query(
     select(_c.id, _c.external_id).where(
@@ -201,9 +211,19 @@ async def is_of_an_account(ctx: Context, given_id: UUID) -> bool:
     return await _IS_ACCOUNT.first(ctx.tx, wanted_id=given_id) is not None
 
 
+async def is_of_a_record(ctx: Context, given_id: UUID) -> bool:
+    """Whether an id is or was that of a record: no account may have the same, either."""
+    return await _IS_RECORD.first(ctx.tx, wanted_id=given_id) is not None
+
+
 async def lock_all_of(ctx: Context, account_id: UUID) -> list[UUID]:
     """Lock the records that an account owns, in the order of their ids; return these."""
     return await _LOCK_ALL_OF_OWNER.all(ctx.tx, account_id=account_id)
+
+
+async def owned(ctx: Context, account_id: UUID, most: int) -> list[Record]:
+    """Return at most so many records an account owns, the newest first. For its own export."""
+    return await _OWNED.all(ctx.tx, account_id=account_id, most=most)
 
 
 async def present(

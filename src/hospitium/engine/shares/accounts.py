@@ -105,10 +105,14 @@ async def view(ctx: Context, account_id: UUID) -> AccountView:
         raise NotSignedIn
     if account_id == ctx.actor.account_id:
         return await _one(ctx, account_id, int(Level.DELETE))
+    # It is read before it is asked whether it may be: what it says later is not for whom it was taken back from meanwhile.
+    seen = await _one(ctx, account_id, int(Level.DELETE))
     best = await best_of(ctx, ctx.actor.account_id, Resource(ResourceKind.ACCOUNT, str(account_id)))
     if best is None:
         raise NotFound("instance")
-    return await _one(ctx, account_id, int(best.level))
+    return msgspec.structs.replace(
+        seen, account=seen.account if best.level >= Level.READ else None, level=int(best.level)
+    )
 
 
 async def readable(ctx: Context, before: UUID, skip: int, limit: int) -> list[AccountView]:

@@ -307,12 +307,13 @@ async def accept_by_link(
     form: AccountForm,
     password: HashedPassword,
     verdict: PasswordVerdict,
+    version: int | None = None,
 ) -> UUID:
     """Accept a share with its link and the password of the account there is, or is to be: the link proves the mailbox it was sent to.
 
-    Return the account's id.
+    `version`: the one that was shown, if one was: what was shown is what is accepted. Return the account's id.
 
-    Raises DeadLink, WrongCredentials, AccountDisabled, Invalid.
+    Raises DeadLink, WrongCredentials, AccountDisabled, Invalid, WrongState (it was changed meanwhile).
     """
     require(ctx.actor, Permission.FOLLOW_SHARE)
     seen = await _open(ctx, token)
@@ -329,6 +330,8 @@ async def accept_by_link(
     )
     acting = ctx._replace(actor=Actor(ActorKind.ACCOUNT, account.id, is_confirmed=account.is_confirmed))
     share, shared = await _open_to_target(acting, token, None)
+    if version not in (None, share.version):
+        raise WrongState("It was changed meanwhile")
     await _accept_as(acting, shared, share, account.id)
     return account.id
 
@@ -379,7 +382,10 @@ async def _open_to_target(
         and await team_queries.hold(ctx, seen.share.target_team_id) is None
     ):
         raise DeadLink
-    if ctx.actor.account_id is None or await account_queries.hold(ctx, ctx.actor.account_id) is None:
+    # With who offered a record, whose account its letter and its grants name: accounts are locked before records, here as there.
+    of_record = [seen.share.creator_id] if seen.share.record_id is not None else []
+    held = await account_queries.hold_all(ctx, [one for one in (ctx.actor.account_id, *of_record) if one])
+    if ctx.actor.account_id not in [one.id for one in held]:
         raise DeadLink
     shared = await _lock_context(ctx, seen.share)
     current = await queries.lock(ctx, seen.share.id)
@@ -488,12 +494,15 @@ async def _regrade(
     ctx: Context, shared: Shared, share: Share, level: int, under: UUID | None, until: Any
 ) -> Share:
     """End the grant of an active share and begin another, of another level or under another grant."""
+    ended = [grant_id for grant_id, _ in await grants.end_caused_by_shares(ctx, [share.id])]
+    below = 0 if level < Level.SHARE else level
+    gone = await ending.end_under(ctx, ended, unless_below=below)
+    if under in (*ended, *gone):
+        # Its maker has what he has by it, or by what was made under it: it can't hang from itself, and stays where it is.
+        under, until = share.made_under_id, None
     moved = await LIFECYCLE.move(ctx, "regrade", share.id, to_level=level, under=under, at_most_until=until)
     if moved is None:
         raise WrongState("It has ended meanwhile")
-    ended = [grant_id for grant_id, _ in await grants.end_caused_by_shares(ctx, [share.id])]
-    below = 0 if level < Level.SHARE else level
-    await ending.end_under(ctx, ended, unless_below=below)
     granted = await grant(ctx, shared, moved)
     for before in ended:
         await _REPOINT.all(ctx.tx, before=before, under=granted)

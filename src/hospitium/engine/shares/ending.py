@@ -56,16 +56,19 @@ async def end_with_those_below(
     return ended
 
 
-async def end_under(ctx: Context, grant_ids: list[UUID], *, unless_below: int | None = None) -> None:
-    """End what was made under some grants that have ended, and what was made under that.
+async def end_under(ctx: Context, grant_ids: list[UUID], *, unless_below: int | None = None) -> list[UUID]:
+    """End what was made under some grants that have ended, and what was made under that; return the grants that ended with it.
 
     `unless_below`: another grant takes their place, of this level; what it could give stays.
     """
+    ended: list[UUID] = []
     while grant_ids:
         live = await queries.live_under(ctx, grant_ids)
         if unless_below is not None:
             live, unless_below = [one for one in live if one.level >= unless_below], None
         _, grant_ids = await _end(ctx, live, *_HOLDERS)
+        ended += grant_ids
+    return ended
 
 
 async def _end(

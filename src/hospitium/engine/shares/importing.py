@@ -11,11 +11,11 @@ from sqlalchemy import bindparam, or_, select
 
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.actor import Actor, ActorKind
-from hospitium.engine.errors import Invalid
+from hospitium.engine.errors import Invalid, NameTaken, SharingDisabled
 from hospitium.engine.events import EventKind
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.secrets import seed
-from hospitium.engine.shares import contexts
+from hospitium.engine.shares import contexts, queries
 from hospitium.engine.shares.actions import grant
 from hospitium.engine.shares.record import (
     ACTIVE,
@@ -70,12 +70,14 @@ class ImportedShare(msgspec.Struct, frozen=True, kw_only=True):
     account_id: UUID | None = None  # whose the address is, if anybody's
     team_id: UUID | None = None
     language: str = "en"
+    given_id: UUID | None = None
 
 
 async def import_one(ctx: Context, given: ImportedShare, key: DerivationKey) -> Share | None:
     """Write down a share from elsewhere; None if its record was shared with its target before. For the operator.
 
-    The rules of making one hold here too. No mail is sent. Raises Invalid, NotFound, NotSharable, WrongTarget.
+    The rules of making one hold here too. No mail is sent. Raises Invalid, NameTaken, NotFound, NotSharable, SharingDisabled,
+    WrongTarget.
     """
     require(ctx.actor, Permission.IMPORT_WORLD)
     email_key = None if given.email is None else canonical_email("to", given.email)
@@ -84,11 +86,17 @@ async def import_one(ctx: Context, given: ImportedShare, key: DerivationKey) -> 
     accepted = given.status in _WAS_ACCEPTED
     if accepted and given.account_id is None and given.team_id is None:
         raise Invalid("to", "must be the address of an account, if it was accepted")
+    if given.account_id == given.made_by:
+        raise Invalid("to", "is the sharer's own")
     shared = await contexts.lock(ctx, await contexts.record(ctx, given.record_id))
+    if not shared.rules.allows_shares:
+        raise SharingDisabled("Records of this type are not shared")
     maker = ctx._replace(actor=Actor(ActorKind.ACCOUNT, given.made_by, is_confirmed=True))
     reach = await contexts.reach(maker, shared)
     level = check_level(shared, reach, given.level, "access")
-    its = seed(key, SHARE_PURPOSE, ctx.new_id())
+    its = seed(key, SHARE_PURPOSE, given.given_id or ctx.new_id())
+    if given.given_id is not None and await queries.find(ctx, given.given_id) is not None:
+        raise NameTaken("id")
     over = given.status not in (PENDING, ACTIVE)
     created_at = ctx.now - PENDING_LIFE if over else ctx.now
     made = await _INSERT.first(

@@ -256,8 +256,14 @@ def _can_share() -> ColumnElement[bool]:
         )
         .correlate(shares)
     )
+    # Who is disabled keeps his grants, and may do nothing by them.
+    is_active = exists(
+        select(accounts.c.id)
+        .where(accounts.c.id == _c.creator_id, exactly(accounts.c.status, AccountStatus.ACTIVE))
+        .correlate(shares)
+    )
     # Of a record the account is NULL, and must not make the whole NULL.
-    return or_(_c.shared_account_id.is_not_distinct_from(_c.creator_id), found)
+    return or_(_c.shared_account_id.is_not_distinct_from(_c.creator_id), and_(is_active, found))
 
 
 _orphan = ~_can_share()
@@ -398,6 +404,7 @@ _LIKE_IT = Query(
         exactly(_c.status, ACTIVE),
         _c.context_id == bindparam("context_id"),
         _c.target_account_id == bindparam("to_account"),
+        _c.creator_id == bindparam("of_creator"),
         _c.made_under_id.is_not_distinct_from(bindparam("made_under", type_=Uuid)),
         _c.window_starts_at.is_(None),
         _c.window_ends_at.is_not_distinct_from(bindparam("window_ends_at", type_=_WHEN)),
@@ -470,6 +477,8 @@ async def like_it(ctx: Context, share: Share, account_id: UUID) -> Share | None:
         ctx.tx,
         context_id=share.context_id,
         to_account=account_id,
+        # In a team two have the same grant: what one of them gave is not for the other to take back.
+        of_creator=share.creator_id,
         made_under=share.made_under_id,
         window_ends_at=share.window_ends_at,
     )

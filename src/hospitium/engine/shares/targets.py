@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from hospitium.engine.shares.contexts import Reach, Shared
 
 MOST_TARGETS = 100
+# At the very ends of the calendar the database means "always" and "never", and no offset can be said of what it gives back.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _ASSIGNABLE = set(Level) - {Level.RESERVED}
 
 
@@ -232,7 +234,8 @@ def _window(
     ctx: Context, reach: Reach, target: Target, place: str
 ) -> tuple[datetime | None, datetime | None]:
     """Return the window, no longer than that of what it is made under."""
-    starts_at, ends_at = target.starts_at, target.ends_at
+    starts_at = _in_utc(f"{place}.startsAt", target.starts_at)
+    ends_at = _in_utc(f"{place}.endsAt", target.ends_at)
     if ends_at is not None and ends_at <= max(ctx.now, starts_at or ctx.now):
         raise WrongTarget(f"{place}.endsAt", "must be in the future, and after startsAt")
     if reach.until is not None:
@@ -240,3 +243,13 @@ def _window(
         if starts_at is not None and starts_at >= ends_at:
             raise WrongTarget(f"{place}.startsAt", "is after your own access ends")
     return starts_at, ends_at
+
+
+def _in_utc(place: str, when: datetime | None) -> datetime | None:
+    if when is None:
+        return None
+    if when.tzinfo is None:
+        raise WrongTarget(place, "must say its offset from UTC")
+    if not _EARLIEST <= when <= _LATEST:
+        raise WrongTarget(place, "must be from 1970 to 9999")
+    return when.astimezone(UTC)

@@ -9,7 +9,8 @@ from sqlalchemy import Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine import events
-from hospitium.engine.errors import Forbidden, NameTaken, NotFound, NotSignedIn, WrongState
+from hospitium.engine.accounts.emails import canonical_email
+from hospitium.engine.errors import Forbidden, Invalid, NameTaken, NotFound, NotSignedIn, WrongState
 from hospitium.engine.events import EventKind
 from hospitium.engine.memberships import queries as membership_queries
 from hospitium.engine.permissions import Permission, organization_of, require
@@ -96,13 +97,19 @@ async def create(ctx: Context, name: str) -> TeamView:
 async def import_one(
     ctx: Context, organization_id: UUID, name: str, owner: UUID, members: list[UUID], given_id: UUID | None
 ) -> Team:
-    """Write down a team from elsewhere. For the operator. Raises Invalid, NameTaken, NotFound (`member`)."""
+    """Write down a team from elsewhere. For the operator. Raises Invalid (`owner`, `members[0]` …), NameTaken."""
     require(ctx.actor, Permission.IMPORT_WORLD)
     made = await make(ctx, organization_id, name, given_id)
-    await join(ctx, made, owner, is_owner=True)
-    for account_id in members:
-        if account_id != owner:
-            await join(ctx, made, account_id)
+    named = [("owner", owner), *((f"members[{place}]", one) for place, one in enumerate(members))]
+    for field, account_id in named:
+        if account_id == owner and field != "owner":
+            continue
+        try:
+            await join(ctx, made, account_id, is_owner=account_id == owner)
+        except NotFound:
+            raise Invalid(field, "is no member of the organization") from None
+        except WrongState:
+            raise Invalid(field, "is named twice") from None
     return made
 
 
@@ -129,6 +136,18 @@ async def add_member(ctx: Context, team_id: UUID, account_id: UUID) -> TeamMembe
     """
     require(ctx.actor, Permission.CHANGE_TEAM)
     team = await _kept_by_actor(ctx, team_id)
+    return await join(ctx, team, account_id)
+
+
+async def add_member_by_email(ctx: Context, team_id: UUID, email: str) -> TeamMembership:
+    """Add the member of the organization who has an address; whoever may not add him isn't told whether there is one.
+
+    Raises NotFound, Forbidden, Invalid, WrongState.
+    """
+    require(ctx.actor, Permission.CHANGE_TEAM)
+    team = await _kept_by_actor(ctx, team_id)
+    email_key = canonical_email("email", email)
+    account_id = await membership_queries.id_by_email(ctx, team.organization_id, email_key)
     return await join(ctx, team, account_id)
 
 

@@ -106,6 +106,7 @@ _OWNER = Query(
     select(_m.account_id).where(_m.team_id == bindparam("team_id"), _m.is_owner, _is_open),
     scalar("account_id"),
 )
+_NAME = Query(select(_t.name).where(_t.id == bindparam("team_id"), _t.ended_at.is_(None)), scalar("name"))
 _KNOWN = Query(
     select(_t.id).where(
         _t.id == func.any(bindparam("team_ids", type_=ARRAY(Uuid))),
@@ -183,6 +184,12 @@ async def open_of(ctx: Context, team_id: UUID, account_id: UUID) -> TeamMembersh
 async def owner_of(ctx: Context, team_id: UUID) -> UUID | None:
     """Return who owns a team now. For whoever accepts for it, and for mails to it."""
     found: UUID | None = await _OWNER.first(ctx.tx, team_id=team_id)
+    return found
+
+
+async def name_of(ctx: Context, team_id: UUID) -> str | None:
+    """Return what a team is called. For whoever is asked to accept for it."""
+    found: str | None = await _NAME.first(ctx.tx, team_id=team_id)
     return found
 
 

@@ -166,6 +166,7 @@ def texts(letter: Letter, head: Letterhead) -> tuple[str, str, str]:
         "partner": None if letter.partner is None else one_line(letter.partner),
         "sharer": None if letter.sharer is None else one_line(letter.sharer),
         "target": None if letter.target is None else one_line(letter.target),
+        "team": None if letter.team is None else one_line(letter.team),
         "thing": _thing(letter),
         "may": None if letter.level is None else _MAY[letter.language][letter.level],
         "place": urlsplit(head.public_url).hostname or "",
@@ -175,8 +176,8 @@ def texts(letter: Letter, head: Letterhead) -> tuple[str, str, str]:
         if letter.seed is None
         else _span(letter.seed.expires_at - letter.at, letter.language),
     }
-    # A target needn't have a name; what a template can't do without is missed.
-    given = {name: value for name, value in names.items() if value is not None or name == "target"}
+    # A target needn't have a name, nor be a team; what a template can't do without is missed.
+    given = {name: value for name, value in names.items() if value is not None or name in ("target", "team")}
     subject, text = _rendered(_TEXT, letter, given, lambda label: f"{label}:\n{url}")
     _, html = _rendered(_HTML, letter, given, lambda label: _button(label, url))
     footer = {"place": names["place"], "replies": head.reply_to is not None}
