@@ -40,7 +40,10 @@ async def test_a_page_of_a_named_origin_may_ask_and_read(standing: Stand, origin
             read = await server.http.get(path, headers={"Origin": origin})
             assert read.status_code == status
             assert read.headers.get_list("access-control-allow-origin") == [origin]
-            assert read.headers["access-control-expose-headers"] == "X-Request-ID, Retry-After, Medable-Csrf-Token"
+            assert (
+                read.headers["access-control-expose-headers"]
+                == "X-Request-ID, Retry-After, Medable-Csrf-Token"
+            )
             assert read.headers.get_list("cross-origin-resource-policy") == ["cross-origin"]
             assert read.headers.get_list("vary") == ["Origin"]
         for answered in (asked, read):

@@ -354,7 +354,7 @@ async def test_control_without_the_lock_on_the_record_an_orphan_remains(
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Who shares on has seen that he may, and is held until he may no longer.
-    window.after(monkeypatch, account_queries._HOLD_ALL, "all")
+    window.after(monkeypatch, queries._OVERDUE_TO, "all")
     take_the_lock_away(monkeypatch, *ONE_RECORD)
     assert await shared_on_while_it_is_taken_back(ground, window, 0, 1) == {"ok": 1}
     assert await ground.violations() == ["H3"]
@@ -382,7 +382,9 @@ async def test_nothing_remains_that_the_lower_level_could_not_have_given(
 ) -> None:
     window.after(monkeypatch, LOOKED_UP_ACCESS, "all")
     for number in times:
-        assert set(await lowered_while_he_shares_on(ground, window, number, HALF)) <= {"ok", "NotSharable"}
+        # NotFound: who asked before it was lowered, and looks after, finds one grant ended and the other not begun by his instant.
+        told = set(await lowered_while_he_shares_on(ground, window, number, HALF))
+        assert told <= {"ok", "NotSharable", "NotFound"}
         assert await ground.rows("SELECT FROM shares WHERE status = 'pending'") == []
     assert await ground.violations() == []
 
@@ -390,7 +392,7 @@ async def test_nothing_remains_that_the_lower_level_could_not_have_given(
 async def test_control_without_the_lock_on_the_record_more_was_given_than_he_has(
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window.after(monkeypatch, account_queries._HOLD_ALL, "all")
+    window.after(monkeypatch, queries._OVERDUE_TO, "all")
     take_the_lock_away(monkeypatch, *ONE_RECORD)
     assert await lowered_while_he_shares_on(ground, window, 0, 1) == {"ok": 1}
     assert "H3" in await ground.violations()
@@ -480,7 +482,7 @@ async def test_of_all_who_share_the_same_with_the_same_one_does(
 async def test_the_index_is_enough_without_the_lock(
     ground: Ground, window: Window, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window.after(monkeypatch, account_queries._HOLD_ALL, "all")
+    window.after(monkeypatch, queries._OVERDUE_TO, "all")
     take_the_lock_away(monkeypatch, *ONE_RECORD)
     assert await everybody_shares(ground, window, 0, form) == {"ok": 1, "AlreadyShared": CALLERS - 1}
 
@@ -877,17 +879,15 @@ async def test_nothing_remains_of_what_somebody_shares_on_while_his_account_is_d
     window.after(monkeypatch, record_queries._LOCK)
     for number in times:
         sharing_on, deleting = await shares_on_and_is_deleted(ground, window, f"eve{number}")
-        assert tally([deleting]) == {"ok": 1}
-        # One of the two may have been broken off, and come second then.
-        assert set(tally([sharing_on])) <= {"ok", "NotFound", "NotConfirmed"}
+        assert tally([sharing_on, deleting]) == {"ok": 2}
         assert await ground.rows("SELECT FROM shares WHERE ended_at IS NULL") == []
         assert await ground.violations() == []
 
 
-async def test_an_acceptance_that_is_told_to_its_creator_while_he_is_deleted_is_tried_again_and_ends_well(
+async def test_an_acceptance_that_is_told_to_its_creator_goes_before_his_deletion(
     ground: Ground, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who accepts has the record and wants to tell its owner, who is being deleted and wants the record: PostgreSQL breaks one off."""
+    """Who accepts has the record and wants to tell its owner, who is being deleted and wants the record: accounts are locked first."""
     person, verdict = await a_person(ground, "eve")
     object_type = await ground.does("ada", sharing.a_type, sends_notifications=True)
     record_id = await ground.does(person, sharing.a_record, object_type)
@@ -897,8 +897,7 @@ async def test_an_acceptance_that_is_told_to_its_creator_while_he_is_deleted_is_
         partial(again, ground, "pat", sharing.accept, share),
         window.behind(partial(again, ground, person, life.delete_own, verdict, POST)),
     )
-    assert tally(outcomes[1:]) == {"ok": 1}
-    assert set(tally(outcomes[:1])) <= {"ok", "DeadLink"}
+    assert tally(outcomes) == {"ok": 2}
     assert await ground.rows("SELECT FROM shares WHERE ended_at IS NULL") == []
     assert await ground.violations() == []
 

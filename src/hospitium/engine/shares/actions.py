@@ -49,7 +49,7 @@ from hospitium.engine.shares.record import (
     Share,
     shares,
 )
-from hospitium.engine.shares.targets import CheckedTarget, check_level, checked
+from hospitium.engine.shares.targets import CheckedTarget, check_level, checked, hold
 from hospitium.engine.shares.telling import ENDINGS, tell, tell_all
 from hospitium.engine.teams import queries as team_queries
 from hospitium.engine.throttles import actions as throttles
@@ -147,9 +147,12 @@ async def offer(ctx: Context, shared: Shared, targets: Sequence[Target], post: P
         raise NotSignedIn
     if not ctx.actor.is_confirmed:
         raise NotConfirmed
+    # Accounts are locked before records; an account that is shared, in its own stronger way, before the others.
+    people = {} if shared.object_type_id is None else await hold(ctx, shared, targets)
     shared = await contexts.lock(ctx, shared)
     reach = await _reach_to_share(ctx, shared)
-    wanted, sharer = await checked(ctx, shared, reach, targets)
+    people = people or await hold(ctx, shared, targets)
+    wanted, sharer = await checked(ctx, shared, reach, people, targets)
     await _expire_first(ctx, shared, wanted)
 
     # Whom nobody knows yet is written to in the language of who shares.

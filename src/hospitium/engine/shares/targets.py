@@ -88,10 +88,21 @@ class _Known(msgspec.Struct, frozen=True):
     reached: dict[UUID, int]  # the caller's level on accounts, where the type asks for it
 
 
+async def hold(ctx: Context, shared: Shared, targets: Sequence[Target]) -> dict[UUID, Account]:
+    """Keep the accounts that a call names, the caller's and the owner's as they are until this transaction ends; return them by id."""
+    named = [
+        one.id for one in targets[:MOST_TARGETS] if one.id is not None and one.form is TargetForm.ACCOUNT
+    ]
+    ids = {*named, shared.owner_id, *([ctx.actor.account_id] if ctx.actor.account_id else [])}
+    return {one.id: one for one in await account_queries.hold_all(ctx, list(ids))}
+
+
 async def checked(
-    ctx: Context, shared: Shared, reach: Reach, targets: Sequence[Target]
+    ctx: Context, shared: Shared, reach: Reach, people: dict[UUID, Account], targets: Sequence[Target]
 ) -> tuple[list[CheckedTarget], Account]:
     """Return all targets as they will be written down, and the caller's account; refuse the call if one of them is refused.
+
+    `people`: those that `hold` returned.
 
     Raises NoTargets, TooManyTargets, WrongTarget, NotSharable, AccountRequired, AcceptanceRequired, TargetAccessRequired,
     NotConfirmed, AlreadyShared; the first of them, with the others as `besides`.
@@ -100,7 +111,7 @@ async def checked(
         raise NoTargets
     if len(targets) > MOST_TARGETS:
         raise TooManyTargets(MOST_TARGETS)
-    known = await _look_up(ctx, shared, targets)
+    known = await _look_up(ctx, shared, people, targets)
     accepted: list[CheckedTarget] = []
     refused: list[Refusal] = []
     seen: set[object] = set()
@@ -133,11 +144,10 @@ def check_level(shared: Shared, reach: Reach | None, level: object, place: str) 
     return level
 
 
-async def _look_up(ctx: Context, shared: Shared, targets: Sequence[Target]) -> _Known:
-    named = [one.id for one in targets if one.id is not None and one.form is TargetForm.ACCOUNT]
+async def _look_up(
+    ctx: Context, shared: Shared, people: dict[UUID, Account], targets: Sequence[Target]
+) -> _Known:
     teams = [one.id for one in targets if one.id is not None and one.form is TargetForm.TEAM]
-    ids = list({*named, shared.owner_id, *([ctx.actor.account_id] if ctx.actor.account_id else [])})
-    accounts = {one.id: one for one in await account_queries.hold_all(ctx, ids)}
     belongs = bool(
         teams
         and ctx.actor.account_id
@@ -148,13 +158,13 @@ async def _look_up(ctx: Context, shared: Shared, targets: Sequence[Target]) -> _
     )
     reached: dict[UUID, int] = {}
     if shared.rules.required_level is not None and ctx.actor.account_id is not None:
-        for account_id in {one.id for one in targets if one.is_auto and one.id in accounts and one.id}:
+        for account_id in {one.id for one in targets if one.is_auto and one.id in people and one.id}:
             best = await best_of(ctx, ctx.actor.account_id, Resource(ResourceKind.ACCOUNT, str(account_id)))
             reached[account_id] = 0 if best is None else int(best.level)
-    own = accounts.get(ctx.actor.account_id) if ctx.actor.account_id else None
+    own = people.get(ctx.actor.account_id) if ctx.actor.account_id else None
     if own is None:
         raise NotConfirmed
-    return _Known(own, accounts, known_teams, reached)
+    return _Known(own, people, known_teams, reached)
 
 
 def _check(
