@@ -280,7 +280,8 @@ def test_every_address_that_takes_a_body_is_covered_here() -> None:
         ("DELETE", "/v1/offers/{offer_id:str}"),
         ("DELETE", "/v1/teams/{team_id:str}"), ("DELETE", "/v1/teams/{team_id:str}/members/{account_id:str}"), ("DELETE", "/v1/shares/{share_id:str}"),
         ("POST", "/{org:str}/v2/accounts/me/logout"), ("POST", "/{org:str}/v2/connections/{which:str}"),
-        *(("DELETE", f"/{{org:str}}/v2/{path}") for path in ("objects/{id:str}", "connections/{which:str}", "{plural:str}/{id:str}", "{plural:str}/{id:str}/connections")),
+        *(("DELETE", f"/{{org:str}}/v2/{path}") for path in ("objects/{id:str}", "connections/{which:str}", "{plural:str}/{id:str}", "{plural:str}/{id:str}/connections",
+                                                            "accounts/{id:str}/connections")),
     }  # fmt: skip
     writing = {("POST", "/api" + route.path) for route in RADORDERPAD if route.method != "GET"}
     writing |= {(route.method, route.path) for route in (*NATIVE, *MEDABLE) if route.method != "GET"}

@@ -429,7 +429,8 @@ def test_a_kill_during_initdb_leaves_no_half_cluster(passable_directory: Path, w
         starter.kill()
         if with_initdb:
             for child in children:
-                child.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it may have done its work meanwhile
+                    child.kill()
         starter.wait()
     assert not (data / "cluster").exists()
 

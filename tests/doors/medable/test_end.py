@@ -212,8 +212,10 @@ async def test_whoever_made_it_may_end_it_though_he_has_no_access_any_more(house
     await house.must_be_sound()
 
 
-async def shared_with_team(house: House, record: str, team: str, level: int) -> str:
-    made = await offers(house.ada, record, {"object": "team", "_id": team, "access": level})
+async def shared_with_team(
+    house: House, record: str, team: str, level: int, plural: str = "c_prescriptions"
+) -> str:
+    made = await offers(house.ada, record, {"object": "team", "_id": team, "access": level}, plural)
     await accepts(house.ben, made["_id"])
     return str(made["_id"])
 
@@ -264,6 +266,27 @@ async def test_the_owner_sees_what_was_made_by_who_has_no_access_any_more_and_en
     assert of_ben in await listed(house.ben)
     assert elsewhere in await listed(house.mia)
     assert done(await house.ada.send("DELETE", f"{at}?orphaned=true")) == {"object": "result", "data": 0}
+    await house.must_be_sound()
+
+
+async def test_so_does_whose_account_it_is(house: House) -> None:
+    ada = account_of(house, "ada")
+    at = f"{AT}/accounts/{ada}/connections"
+    team = await team_of(house, "mia")
+    to_team = await shared_with_team(house, ada, team, 5, "accounts")
+    by_mia = await connected(house.mia, ada, house.pat, PAT["email"], 4, plural="accounts")
+    fault(await unchanged(house, house.ada.send("DELETE", at)), 400, "kValidationError")
+    await quits(house, team, "mia")
+    assert [one["_id"] for one in await on_it(house.ada, ada, "accounts") if one.get("orphaned") is True] == [
+        by_mia
+    ]
+    refused = await unchanged(house, house.pat.send("DELETE", f"{at}?orphaned=true"))
+    fault(refused, 403, "kAccessDenied", "cortex.accessDenied.connection")
+    refused = await unchanged(house, house.zoe.send("DELETE", f"{at}?orphaned=true"))
+    fault(refused, 404, "kNotFound", "cortex.notFound.instance")
+    assert done(await house.ada.send("DELETE", f"{at}?orphaned=true")) == {"object": "result", "data": 1}
+    assert [one["_id"] for one in await on_it(house.ada, ada, "accounts")] == [to_team]
+    fault(await house.pat.get(f"{AT}/accounts/{ada}"), 404, "kNotFound")
     await house.must_be_sound()
 
 

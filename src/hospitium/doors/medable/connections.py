@@ -259,8 +259,15 @@ async def _list_on(request: Request[Any, Any, Any], find: Context_) -> Response[
 
 async def end_orphans(request: Request[Any, Any, Any]) -> Response[bytes]:
     """End the connections of an instance that were made by who no longer has access; for its owner."""
-    find = _record_in(request)
+    return await _end_orphans(request, _record_in(request))
 
+
+async def end_orphans_of_account(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """End the connections of an account that were made by who no longer has access; for its holder."""
+    return await _end_orphans(request, _account_in(request))
+
+
+async def _end_orphans(request: Request[Any, Any, Any], find: Context_) -> Response[bytes]:
     async def deed(ctx: Context, at: Entrance) -> int:
         if Parameters(request).text("orphaned") != "true":
             raise Invalid("orphaned", "must be true: no more than these are ended in one call")

@@ -84,6 +84,8 @@ ROUTES = (
     Route("POST", AT + "/accounts/{id:str}/connections", May.MAKE_SHARE, connections.create_of_account, takes=ConnectionsBody,
           gives={200: List[ConnectionDocument]}, refuses=(*CHANGING, *SHARING), creates=True),
     Route("GET", AT + "/accounts/{id:str}/connections", May.SEE_SHARES, connections.list_on_account, query=PageQuery, gives={200: List[ConnectionDocument]}, refuses=ENTERED),
+    Route("DELETE", AT + "/accounts/{id:str}/connections", May.END_SHARE, connections.end_orphans_of_account, query=OrphansQuery, gives={200: Result},
+          refuses=(*CHANGING, NotOnesShare)),
     Route("GET", AT + "/objects", May.KEEP_OBJECT_TYPES, objects.list_, query=PageQuery, gives={200: List[ObjectDocument]}, refuses=ENTERED),
     Route("POST", AT + "/objects", May.KEEP_OBJECT_TYPES, objects.create, takes=ObjectBody, gives={200: ObjectDocument}, refuses=(*CHANGING, NameTaken), creates=True),
     Route("GET", AT + "/objects/{id:str}", May.KEEP_OBJECT_TYPES, objects.read, gives={200: ObjectDocument}, refuses=ENTERED),
