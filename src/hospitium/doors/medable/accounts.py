@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -23,6 +22,7 @@ from hospitium.doors.medable.wire import (
     moment,
     paging_of,
     printed_id,
+    spelling,
     to_account,
 )
 from hospitium.doors.named_ids import path_id
@@ -41,8 +41,6 @@ from hospitium.engine.sessions.record import REFRESH_LIFE
 from hospitium.engine.shares import accounts as shared_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hospitium.engine.client_keys.queries import Entrance
     from hospitium.engine.context import Context
     from hospitium.engine.shares.accounts import AccountView
@@ -146,7 +144,7 @@ async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
         last_name=given.name.last,
         language=given.locale,
     )
-    with _names():
+    with spelling(_SPELLED):
         new_hash, _ = await proofs.hashed(request, Permission.REGISTER_ACCOUNT, given.password)
         house = surroundings(request)
         await house.work.perform(
@@ -243,12 +241,3 @@ def _printed(account: Account, level: int, is_shared: bool | UnsetType = UNSET) 
         owner=to_account(account.id),
         created=moment(account.created_at),
     )
-
-
-@contextmanager
-def _names() -> Iterator[None]:
-    """Name the fields of the engine as this surface spells them."""
-    try:
-        yield
-    except Invalid as refusal:
-        raise Invalid(_SPELLED.get(refusal.field, refusal.field), refusal.reason) from None

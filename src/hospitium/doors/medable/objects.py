@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -12,10 +11,20 @@ from msgspec import Meta
 from hospitium.doors import json_body
 from hospitium.doors.answers import Answer, answer, once, send
 from hospitium.doors.medable.entrance import perform
-from hospitium.doors.medable.wire import DONE, Body, List, Moment, ObjectId, moment, paging_of, printed_id
+from hospitium.doors.medable.wire import (
+    DONE,
+    Body,
+    List,
+    Moment,
+    ObjectId,
+    moment,
+    paging_of,
+    printed_id,
+    spelling,
+)
 from hospitium.doors.named_ids import path_id
 from hospitium.doors.shapes import Line, takes
-from hospitium.engine.errors import Invalid, NameTaken
+from hospitium.engine.errors import Invalid
 from hospitium.engine.levels import Level
 from hospitium.engine.object_types import actions, queries
 from hospitium.engine.object_types.actions import TypeSettings
@@ -23,8 +32,6 @@ from hospitium.engine.object_types.record import DEFAULT_CHAIN, NAME_FORM, Objec
 from hospitium.engine.permissions import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hospitium.engine.client_keys.queries import Entrance
     from hospitium.engine.context import Context
 
@@ -111,7 +118,7 @@ async def create(request: Request[Any, Any, Any]) -> Response[bytes]:
             made = await actions.define(ctx, given.name, given.plural_name, given.storage, _settings(given))
             return answer(200, _printed(made))
 
-        with names():
+        with spelling(_SPELLED):
             return await once(ctx, request, body, do)
 
     return send(await perform(request, Permission.KEEP_OBJECT_TYPES, deed))
@@ -144,7 +151,7 @@ async def replace(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     async def deed(ctx: Context, _: Entrance) -> ObjectType:
         given = json_body.read(body, request.headers.get("content-type"), ObjectSettings)
-        with names():
+        with spelling(_SPELLED):
             return await actions.change(ctx, type_id, _settings(given))
 
     changed = await perform(request, Permission.KEEP_OBJECT_TYPES, deed, about=type_id)
@@ -158,18 +165,6 @@ async def drop(request: Request[Any, Any, Any]) -> Response[bytes]:
         request, Permission.KEEP_OBJECT_TYPES, lambda ctx, _: actions.drop(ctx, type_id), about=type_id
     )
     return send(answer(200, DONE))
-
-
-@contextmanager
-def names() -> Iterator[None]:
-    """Name the fields of the engine as this surface spells them."""
-    try:
-        yield
-    except Invalid as refusal:
-        head, bracket, rest = refusal.field.partition("[")
-        raise Invalid(f"{_SPELLED.get(head, head)}{bracket}{rest}", refusal.reason) from None
-    except NameTaken as refusal:
-        raise NameTaken(_SPELLED.get(refusal.field, refusal.field)) from None
 
 
 def chain_of(given: list[Any]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -11,10 +12,11 @@ from msgspec import UNSET, Meta, UnsetType
 from hospitium.doors import parameters
 from hospitium.doors.named_ids import body_id
 from hospitium.doors.shapes import takes, trimmed
+from hospitium.engine.errors import Invalid, NameTaken
 from hospitium.engine.ids import LAST_ID, to_object_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from litestar import Request
@@ -101,6 +103,18 @@ def reference(kind: str, plural: str, value: UUID) -> Reference:
 def to_account(value: UUID) -> Reference:
     """Return a reference to an account."""
     return reference("account", "accounts", value)
+
+
+@contextmanager
+def spelling(spelled: Mapping[str, str]) -> Iterator[None]:
+    """Name the field of a refusal as this surface spells it, where it spells it otherwise than the engine."""
+    try:
+        yield
+    except Invalid as refusal:
+        head, bracket, rest = refusal.field.partition("[")
+        raise Invalid(f"{spelled.get(head, head)}{bracket}{rest}", refusal.reason) from None
+    except NameTaken as refusal:
+        raise NameTaken(spelled.get(refusal.field, refusal.field)) from None
 
 
 class Paging(NamedTuple):

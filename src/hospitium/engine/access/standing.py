@@ -20,7 +20,7 @@ from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import exactly
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, CompoundSelect, FromClause
+    from sqlalchemy import ColumnElement, CompoundSelect, FromClause, Select
 
 _WHEN = TIMESTAMP(timezone=True)
 _NOW = bindparam("now", type_=_WHEN)
@@ -45,52 +45,49 @@ def itself(subject: Any, kind: GranteeKind) -> Any:
 
 def of_account(account: Any) -> CompoundSelect[Any]:
     """Return every road by which a grant reaches an account: itself, its organizations (with its role there), its teams."""
-    organizations_ = select(
+    found: CompoundSelect[Any] = itself(account, GranteeKind.ACCOUNT).union_all(
+        _through_organizations(account), _through_teams(account)
+    )
+    return found
+
+
+def open_of_account(account: Any) -> FromClause:
+    """Return the roads that are open now, as a table `standing`: what `decide` would turn away is not among them."""
+    through_organizations = (
+        _through_organizations(account)
+        .join(organizations, organizations.c.id == memberships.c.organization_id)
+        .where(
+            memberships.c.role != Role.MEMBER.value,
+            exactly(organizations.c.status, OrganizationStatus.ACTIVE),
+            _is_open(memberships.c),
+        )
+    )
+    found: FromClause = (
+        itself(account, GranteeKind.ACCOUNT)
+        .union_all(through_organizations, _through_teams(account).where(_is_open(team_memberships.c)))
+        .subquery("standing")
+    )
+    return found
+
+
+def _through_organizations(account: Any) -> Select[Any]:
+    return select(
         _kind(GranteeKind.ORGANIZATION),
         memberships.c.organization_id,
         memberships.c.role,
         memberships.c.starts_at,
         memberships.c.ends_at,
     ).where(memberships.c.account_id == account)
-    teams_ = select(
+
+
+def _through_teams(account: Any) -> Select[Any]:
+    return select(
         _kind(GranteeKind.TEAM),
         team_memberships.c.team_id,
         cast(null(), memberships.c.role.type),
         team_memberships.c.starts_at,
         team_memberships.c.ends_at,
     ).where(team_memberships.c.account_id == account)
-    found: CompoundSelect[Any] = itself(account, GranteeKind.ACCOUNT).union_all(organizations_, teams_)
-    return found
-
-
-def open_of_account(account: Any) -> FromClause:
-    """Return the roads that are open now, as a table `standing`: what `decide` would turn away is not among them."""
-    mine = itself(account, GranteeKind.ACCOUNT)
-    through_organizations = (
-        select(
-            _kind(GranteeKind.ORGANIZATION),
-            memberships.c.organization_id,
-            memberships.c.role,
-            memberships.c.starts_at,
-            memberships.c.ends_at,
-        )
-        .join(organizations, organizations.c.id == memberships.c.organization_id)
-        .where(
-            memberships.c.account_id == account,
-            memberships.c.role != Role.MEMBER.value,
-            exactly(organizations.c.status, OrganizationStatus.ACTIVE),
-            _is_open(memberships.c),
-        )
-    )
-    through_teams = select(
-        _kind(GranteeKind.TEAM),
-        team_memberships.c.team_id,
-        cast(null(), memberships.c.role.type),
-        team_memberships.c.starts_at,
-        team_memberships.c.ends_at,
-    ).where(team_memberships.c.account_id == account, _is_open(team_memberships.c))
-    found: FromClause = mine.union_all(through_organizations, through_teams).subquery("standing")
-    return found
 
 
 def counts(standing: FromClause) -> ColumnElement[bool]:

@@ -28,8 +28,9 @@ from hospitium.engine.offers.record import OFFER_COLUMNS, OFFER_PURPOSE, Offer, 
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.partnerships.record import partnerships
 from hospitium.engine.permissions import Permission, require
+from hospitium.engine.shares import queries as share_queries
 from hospitium.engine.shares.record import SHARE_COLUMNS, SHARE_PURPOSE, Share, shares
-from hospitium.engine.teams.record import team_memberships, teams
+from hospitium.engine.teams.record import teams
 from hospitium.storage.statements import Query, exactly, pair, scalar, struct
 
 if TYPE_CHECKING:
@@ -163,14 +164,6 @@ _SHARE = Query(
     .where(shares.c.id == bindparam("share_id"), exactly(organizations.c.status, OrganizationStatus.ACTIVE)),
     pair(struct(Share), struct(_ShareParts)),
 )
-_TEAM_OWNER = Query(
-    select(team_memberships.c.account_id).where(
-        team_memberships.c.team_id == bindparam("team_id"),
-        team_memberships.c.is_owner,
-        team_memberships.c.ends_at.is_(None),
-    ),
-    scalar("account_id"),
-)
 _MAILBOX_OF_ADDRESS = Query(
     select(accounts.c.email, accounts.c.language, accounts.c.status).where(
         accounts.c.email_key == bindparam("email_key"), accounts.c.verified_at.is_not(None)
@@ -281,9 +274,7 @@ async def _mailbox_of_target(ctx: Context, share: Share) -> _Mailbox | None:
         known = await _MAILBOX_OF_ADDRESS.first(ctx.tx, email_key=share.target_email_key)
         language = share.language if known is None else known.language
         return _Mailbox(share.target_email, language, AccountStatus.ACTIVE)
-    account_id = share.target_account_id
-    if share.target_team_id is not None:
-        account_id = await _TEAM_OWNER.first(ctx.tx, team_id=share.target_team_id)
+    account_id = await share_queries.who_answers(ctx, share)
     return None if account_id is None else await _MAILBOX.first(ctx.tx, account_id=account_id)
 
 

@@ -112,12 +112,7 @@ async def archive(ctx: Context, object_type: ObjectType, record_id: UUID) -> Rec
     Raises NotFound, Forbidden, WrongState.
     """
     require(ctx.actor, Permission.DELETE_RECORD)
-    before = await _permitted(ctx, object_type, record_id, Level.DELETE)
-    after = await LIFECYCLE.move(ctx, "archive", record_id)
-    if after is None:
-        raise WrongState("The record is archived already")
-    await shares.end_all_on(ctx, [record_id])
-    await _tell(ctx, EventKind.RECORD_ARCHIVED, after, was=before.status)
+    await _archive(ctx, await _permitted(ctx, object_type, record_id, Level.DELETE))
     return await queries.view(ctx, object_type, record_id)
 
 
@@ -147,12 +142,7 @@ async def delete_all_of(ctx: Context, account_id: UUID) -> None:
 async def archive_again(ctx: Context, record_id: UUID) -> None:
     """End every share of a record that a restore took out of the archive, and archive it. Raises NotFound, WrongState."""
     require(ctx.actor, Permission.RESTORE)
-    before = await queries.lock(ctx, record_id)
-    after = await LIFECYCLE.move(ctx, "archive", record_id)
-    if after is None:
-        raise WrongState("The record is archived already")
-    await shares.end_all_on(ctx, [record_id])
-    await _tell(ctx, EventKind.RECORD_ARCHIVED, after, was=before.status)
+    await _archive(ctx, await queries.lock(ctx, record_id))
 
 
 async def delete_again(ctx: Context, record_id: UUID) -> None:
@@ -160,6 +150,14 @@ async def delete_again(ctx: Context, record_id: UUID) -> None:
     require(ctx.actor, Permission.RESTORE)
     await queries.lock(ctx, record_id)
     await _delete(ctx, [record_id])
+
+
+async def _archive(ctx: Context, before: Record) -> None:
+    after = await LIFECYCLE.move(ctx, "archive", before.id)
+    if after is None:
+        raise WrongState("The record is archived already")
+    await shares.end_all_on(ctx, [before.id])
+    await _tell(ctx, EventKind.RECORD_ARCHIVED, after, was=before.status)
 
 
 async def _delete(ctx: Context, record_ids: list[UUID]) -> None:

@@ -95,7 +95,7 @@ async def own(ctx: Context) -> AccountView:
     require(ctx.actor, Permission.SEE_ACCOUNT)
     if ctx.actor.account_id is None:
         raise NotSignedIn
-    return await _one(ctx, ctx.actor.account_id, int(Level.DELETE))
+    return await _one(ctx, ctx.actor.account_id)
 
 
 async def view(ctx: Context, account_id: UUID) -> AccountView:
@@ -103,10 +103,10 @@ async def view(ctx: Context, account_id: UUID) -> AccountView:
     require(ctx.actor, Permission.SEE_RECORDS)
     if ctx.actor.account_id is None:
         raise NotSignedIn
-    if account_id == ctx.actor.account_id:
-        return await _one(ctx, account_id, int(Level.DELETE))
     # It is read before it is asked whether it may be: what it says later is not for whom it was taken back from meanwhile.
-    seen = await _one(ctx, account_id, int(Level.DELETE))
+    seen = await _one(ctx, account_id)
+    if account_id == ctx.actor.account_id:
+        return seen
     best = await best_of(ctx, ctx.actor.account_id, Resource(ResourceKind.ACCOUNT, str(account_id)))
     if best is None:
         raise NotFound("instance")
@@ -132,9 +132,10 @@ async def readable(ctx: Context, before: UUID, skip: int, limit: int) -> list[Ac
     return [AccountView(one.id, one, level, shared) for one, (level, shared) in found]
 
 
-async def _one(ctx: Context, account_id: UUID, level: int) -> AccountView:
+async def _one(ctx: Context, account_id: UUID) -> AccountView:
+    """Return an account as its holder sees it."""
     found = await _ONE.first(ctx.tx, wanted_id=account_id, now=ctx.now)
     if found is None:
         raise NotFound("instance")
     account, shared = found
-    return AccountView(account.id, account if level >= Level.READ else None, level, shared)
+    return AccountView(account.id, account, int(Level.DELETE), shared)

@@ -278,9 +278,7 @@ async def _mailbox(ctx: Context, share: Share) -> str:
     """Return what counts the mails to a target."""
     if share.target_email_key is not None:
         return share.target_email_key
-    account_id = share.target_account_id
-    if share.target_team_id is not None:
-        account_id = await team_queries.owner_of(ctx, share.target_team_id)
+    account_id = await queries.who_answers(ctx, share)
     if account_id is None:
         return str(share.target_team_id)
     return (await account_queries.by_id(ctx, account_id)).email_key
@@ -438,9 +436,7 @@ async def address_of(ctx: Context, share: Share) -> str:
     require(ctx.actor, Permission.FOLLOW_SHARE)
     if share.target_email is not None:
         return share.target_email
-    account_id = share.target_account_id
-    if share.target_team_id is not None:
-        account_id = await team_queries.owner_of(ctx, share.target_team_id)
+    account_id = await queries.who_answers(ctx, share)
     if account_id is None:
         raise DeadLink
     account = await account_queries.by_id(ctx, account_id)

@@ -45,6 +45,7 @@ from hospitium.engine.shares.record import (
     is_live,
     shares,
 )
+from hospitium.engine.teams import queries as team_queries
 from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import Query, exactly, pair, scalar, struct
 
@@ -362,6 +363,13 @@ async def by_ids(ctx: Context, share_ids: list[UUID]) -> list[ShareView]:
     found = await _BY_IDS.all(ctx.tx, share_ids=share_ids, account_id=ctx.actor.account_id)
     views = {one.share.id: one for one in map(_view, found)}
     return [views[share_id] for share_id in share_ids]
+
+
+async def who_answers(ctx: Context, share: Share) -> UUID | None:
+    """Return the account that answers for the target of a share: itself, or who owns the team now; None of a mere address."""
+    if share.target_team_id is None:
+        return share.target_account_id
+    return await team_queries.owner_of(ctx, share.target_team_id)
 
 
 async def lock(ctx: Context, share_id: UUID) -> ShareView | None:

@@ -100,10 +100,8 @@ async def import_one(
     """Write down a team from elsewhere. For the operator. Raises Invalid (`owner`, `members[0]` …), NameTaken."""
     require(ctx.actor, Permission.IMPORT_WORLD)
     made = await make(ctx, organization_id, name, given_id)
-    named = [("owner", owner), *((f"members[{place}]", one) for place, one in enumerate(members))]
-    for field, account_id in named:
-        if account_id == owner and field != "owner":
-            continue
+    others = [(f"members[{place}]", one) for place, one in enumerate(members) if one != owner]
+    for field, account_id in [("owner", owner), *others]:
         try:
             await join(ctx, made, account_id, is_owner=account_id == owner)
         except NotFound:
