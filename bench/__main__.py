@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 
-from bench import check, cold_start, connect, pages, search, shares, shares_pages, teams
+from bench import check, cold_start, connect, fhir, invites, pages, search, shares, shares_pages, teams
 
 BENCHMARKS = {
     "connect": connect.run,
@@ -16,6 +16,10 @@ BENCHMARKS = {
     "shares": shares.run,
     "shares_pages": shares_pages.run,
     "teams": teams.run,
+    "resources": fhir.resources,
+    "identifiers": fhir.identifiers,
+    "invites": invites.run,
+    "bulk": invites.bulk,
     "cold_start": cold_start.run,
 }
 

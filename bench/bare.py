@@ -63,7 +63,7 @@ async def round_of(
     server_before, postgres_before = server.cpu(), here.postgres_cpu()
     taken = await callers.run(work, server.port, pairs, at_once)
     server_after, postgres_after = server.cpu(), here.postgres_cpu()
-    bare = await _transactions_a_second(here, EACH * len(pairs), at_once)
+    bare = await transactions_a_second(here, EACH * len(pairs), at_once)
     return Round(
         len(pairs) / taken,
         bare,
@@ -92,7 +92,7 @@ def numbers(sheet: Sheet, what: str, rounds: list[Round], each: int) -> None:
         sheet.number(f"CPU of {name}", every([one / count * 1000 for one in seconds], ".2f"))
 
 
-async def _transactions_a_second(here: Ground, transactions: int, at_once: int) -> float:
+async def transactions_a_second(here: Ground, transactions: int, at_once: int) -> float:
     """Return the transactions a second that pgbench reaches."""
     url, _, host = here.url.partition("?host=")
     user, _, rest = url.removeprefix("postgresql://").partition(":")

@@ -27,10 +27,10 @@ def get(path: str, token: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
-def post(path: str, token: str, body: bytes = b"") -> bytes:
-    """Return the bytes of a POST of JSON."""
+def post(path: str, token: str, body: bytes = b"", more: str = "") -> bytes:
+    """Return the bytes of a POST of JSON; `more` are lines of its head, each with its end."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n{more}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -130,6 +130,16 @@ async def connect(port: int, pairs: list[Pair], at_once: int) -> float:
 async def share(port: int, offers: list[Offer], at_once: int) -> float:
     """Share and accept every offer, so many at once; return the seconds it all took."""
     return await _at_once(port, offers, at_once, _share)
+
+
+async def ask_all(port: int, requests: list[bytes], at_once: int) -> tuple[float, list[bytes]]:
+    """Send requests, so many at once; return the seconds it all took, and the bodies of the answers in their order."""
+    bodies = [b""] * len(requests)
+
+    async def one(line: Line, number: int) -> None:
+        bodies[number] = await line.ask(requests[number])
+
+    return await _at_once(port, list(range(len(requests))), at_once, one), bodies
 
 
 async def _at_once(

@@ -11,9 +11,10 @@ and pat, who has an account and belongs nowhere
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from uuid import UUID
 import httpx
 import msgspec
 import uvicorn
+from argon2 import PasswordHasher
 from litestar import Litestar
 
 from fakes.carrier import KeepingCarrier, ReceivedMail
@@ -28,20 +30,21 @@ from hospitium import settings
 from hospitium.app import application, parts_of
 from hospitium.bounded import BoundedProtocol
 from hospitium.dispatch.mails import Dispatcher
-from hospitium.doors.passwords import hash_now
+from hospitium.doors import passwords
 from hospitium.doors.unit_of_work import perform_as
 from hospitium.engine import events
 from hospitium.engine.accounts import actions as accounts
 from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import OPERATOR, SYSTEM, Role
+from hospitium.engine.context import Context
 from hospitium.engine.ids import new_id
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.organizations import actions as organizations
 from hospitium.engine.organizations.actions import OrganizationForm
 from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType
 from hospitium.engine.permissions import Permission
-from hospitium.engine.secrets import Password, seed
+from hospitium.engine.secrets import HashedPassword, Password, seed
 from hospitium.engine.sessions import actions as sessions
 from hospitium.engine.sessions.record import REFRESH_PURPOSE
 from hospitium.engine.verify import verify
@@ -52,14 +55,16 @@ from hospitium.storage.keyring import Keyring
 from openapi.documented import Documented
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from pathlib import Path
 
     from hospitium.doors.surroundings import Surroundings
-    from hospitium.engine.context import Context
 
 PASSWORD = "correct horse battery"
-_HASH = hash_now(Password(PASSWORD))  # one slow hash for the whole cast
+# What makes a password hard to guess makes each of thousands of sign-ins slow: here they are hashed as cheaply as can be. Commands,
+# which are processes of their own, know nothing of this, and a test that is about the slowness has it back (`slow_hash`).
+SLOW_HASHER = passwords._HASHER
+passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CHECKED = "HOSPITIUM_CHECK_ANSWERS" in os.environ  # every answer of every test against /openapi.json
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -83,6 +88,7 @@ PEOPLE: dict[str, tuple[str | None, Role]] = {
 
 
 _DESCRIBED: dict[str | None, Any] = {}
+_DOCUMENTED: dict[int, Documented] = {}
 _FREE: list[Litestar] = []
 
 
@@ -93,6 +99,19 @@ def _application(parts: Surroundings) -> Observed:
     app = _FREE.pop()
     app.state["surroundings"] = parts
     return Observed(app, parts)
+
+
+@functools.cache
+def _hash_of_the_cast(_: PasswordHasher) -> HashedPassword:
+    return passwords.hash_now(Password(PASSWORD))
+
+
+def _documented(described: dict[str, Any]) -> Documented:
+    """Make what holds answers against a document, or use it again: it makes a validator of each schema it meets."""
+    if id(described) not in _DOCUMENTED:
+        # It keeps the document, so that no other gets its id.
+        _DOCUMENTED[id(described)] = Documented(described)
+    return _DOCUMENTED[id(described)]
 
 
 class MovableClock:
@@ -219,9 +238,10 @@ class House:
         serving = asyncio.create_task(server._serve([listener]))
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=100)
         try:
-            hooks = [Documented(parts.api.described).insist] if CHECKED else []
+            hooks = [_documented(parts.api.described).insist] if CHECKED else []
+            # verify: to read whom a TLS client believes takes as long as half the cast, and nothing here is TLS.
             async with httpx.AsyncClient(
-                base_url=base_url, timeout=60, limits=limits, event_hooks={"response": hooks}
+                base_url=base_url, timeout=60, limits=limits, event_hooks={"response": hooks}, verify=False
             ) as http:
                 house = cls(base_url, database, parts, clock, http)
                 await house._gather_the_cast()
@@ -229,8 +249,7 @@ class House:
                     await asyncio.sleep(0.005)
                 yield house
         finally:
-            server.should_exit = True
-            await serving
+            await stop(server, serving)
             listener.close()
             parts.passwords.close()
             await database.close()
@@ -267,44 +286,55 @@ class House:
         **more: Any,
     ) -> UUID:
         """Add an organization to the world; return its id."""
+        return await self.operate(lambda ctx: self._found(ctx, code, type_, status, name, **more))  # type: ignore[no-any-return]
+
+    async def _found(
+        self,
+        ctx: Context,
+        code: str,
+        type_: OrganizationType,
+        status: OrganizationStatus,
+        name: str | None,
+        **more: Any,
+    ) -> UUID:
         form = OrganizationForm(name=name or code.title(), type=type_, **more)
-        made = await self.operate(lambda ctx: organizations.create(ctx, code, form, status))
-        self.organizations[code] = made.id
-        return made.id
+        self.organizations[code] = (await organizations.create(ctx, code, form, status)).id
+        return self.organizations[code]
 
     async def add_person(self, name: str, organization: str | None, role: Role = Role.ADMIN) -> Caller:
         """Add a person with a session, acting for an organization of this world; return the caller."""
+        account_id = await self.operate(lambda ctx: self._let_in(ctx, name, organization, role))
+        return Caller(self.http, await self._token_of(account_id, organization, role), organization)
 
-        async def make(ctx: Context) -> Any:
-            form = AccountForm(
-                email=f"{name}@{organization or 'mail'}.example",
-                first_name=name.title(),
-                last_name="Cast",
-                verified=True,
-            )
-            account = await accounts.create(ctx, form, _HASH)
-            if organization is not None:
-                await memberships.add(ctx, account.id, self.organizations[organization], role)
-            return account
-
-        account = await self.operate(make)
+    async def _let_in(self, ctx: Context, name: str, organization: str | None, role: Role) -> UUID:
+        form = AccountForm(
+            email=f"{name}@{organization or 'mail'}.example",
+            first_name=name.title(),
+            last_name="Cast",
+            verified=True,
+        )
+        account = await accounts.create(ctx, form, _hash_of_the_cast(passwords._HASHER))
+        if organization is not None:
+            await memberships.add(ctx, account.id, self.organizations[organization], role)
         self.accounts[name] = account.id
-        token = await self._token_of(account.id, organization, role)
-        return Caller(self.http, token, organization)
+        return account.id
 
     async def _token_of(self, account_id: UUID, organization: str | None, role: Role) -> str:
-        """Start a session without the slow hash, and without asking whether the organization is active."""
+        async with self.database.transaction() as tx:
+            return await self._sign_in(tx, account_id, organization, role)
+
+    async def _sign_in(self, tx: Any, account_id: UUID, organization: str | None, role: Role) -> str:
+        """Start a session without the slow hash, and without asking whether the organization is active; return its token."""
         session_id, now = new_id(self.clock()), self.clock()
         refresh = seed(self.parts.link_key, REFRESH_PURPOSE, new_id(now))
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                "INSERT INTO sessions (id, account_id, organization_id, started_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-                session_id, account_id, self.organizations[organization] if organization else None, now, now + timedelta(days=3650),
-            )  # fmt: skip
-            await tx.execute(
-                "INSERT INTO refresh_tokens (id, session_id, key_number, nonce, digest, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                refresh.row_id, session_id, refresh.key_number, refresh.nonce, refresh.digest, now, now + timedelta(days=7),
-            )  # fmt: skip
+        await tx.execute(
+            "INSERT INTO sessions (id, account_id, organization_id, started_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+            session_id, account_id, self.organizations[organization] if organization else None, now, now + timedelta(days=3650),
+        )  # fmt: skip
+        await tx.execute(
+            "INSERT INTO refresh_tokens (id, session_id, key_number, nonce, digest, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            refresh.row_id, session_id, refresh.key_number, refresh.nonce, refresh.digest, now, now + timedelta(days=7),
+        )  # fmt: skip
         session = sessions.Session(
             session_id, account_id, self.organizations[organization] if organization else None, now, now
         )
@@ -317,12 +347,16 @@ class House:
         )
 
     async def _gather_the_cast(self) -> None:
-        for code, (type_, status, name) in ORGANIZATIONS.items():
-            await self.add_organization(
-                code, type_, status, name, contact_email=f"desk@{code}.example", specialties=["imaging"]
-            )
-        for name, (organization, role) in PEOPLE.items():
-            self.callers[name] = await self.add_person(name, organization, role)
+        """Add all of them in one transaction, for it is done before every test, and each at an instant of its own."""
+        async with self.database.transaction() as tx:
+            for code, (type_, status, name) in ORGANIZATIONS.items():
+                ctx = Context(tx, OPERATOR, self.clock())
+                desk = f"desk@{code}.example"
+                await self._found(ctx, code, type_, status, name, contact_email=desk, specialties=["imaging"])
+            for name, (organization, role) in PEOPLE.items():
+                account_id = await self._let_in(Context(tx, OPERATOR, self.clock()), name, organization, role)
+                token = await self._sign_in(tx, account_id, organization, role)
+                self.callers[name] = Caller(self.http, token, organization)
 
     async def trail(self, party: UUID, *, since: int = 0) -> list[str]:
         """Return the kinds of the events in a party's trail, in order, after the first `since`."""
@@ -340,6 +374,25 @@ class House:
         async with self.database.transaction() as tx:
             violations = await verify(tx, self.parts.rules, self.clock())
         assert violations == []
+
+
+async def contents(connection: Any, tables: Iterable[str]) -> dict[str, list[str]]:
+    """Return every row of these tables, as text and in order; with one question, for it is asked around every refusal."""
+    each = (f"SELECT '{name}', array(SELECT t::text FROM \"{name}\" AS t ORDER BY 1)" for name in tables)
+    return dict(await connection.fetch(" UNION ALL ".join(each)))
+
+
+async def stop(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    """Stop a server in order, at once: uvicorn sleeps a tenth of a second before that and another in it, longer than most tests."""
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()  # what is in flight is finished
+    while server.server_state.connections or server.server_state.tasks:
+        await asyncio.sleep(0.001)
 
 
 def data(response: httpx.Response, status: int = 200) -> Any:

@@ -4,32 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
-from cast import House, MovableClock
+from cast import SLOW_HASHER, House, MovableClock
+from hospitium.doors import passwords
 from hospitium.storage.embedded import EmbeddedPostgres
 from hospitium.storage.schema import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
 TEMPLATE = "template_hospitium"
 SOAK_ROUNDS = int(os.environ.get("HOSPITIUM_SOAK", "0"))
 
 
+MEMORY = Path("/dev/shm")  # where Linux has files that are on no disk
+ROOM = 6 << 30  # bytes
+
+
+def _quickest() -> Path | None:
+    """Return where files are made and thrown away quickly, None for the usual place: the run makes a thousand databases.
+
+    Nothing here can tell memory from a disk: processes are killed, machines aren't.
+    """
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    roomy = found.f_bavail * found.f_frsize >= ROOM
+    return MEMORY if roomy and os.access(MEMORY, os.W_OK) and not found.f_flag & os.ST_NOEXEC else None
+
+
+_FIRST_OF_A_DATABASE = 16_384  # object ids below are PostgreSQL's own, and the same everywhere
+_ARRAYS: dict[frozenset[int], Any] = {}
+_ask_what_types_are = asyncpg.Connection._introspect_types
+
+
+async def _remember_what_types_are(connection: Any, type_ids: Iterable[int], patience: float | None) -> Any:
+    """Ask PostgreSQL once what an array of uuid is, and not on each of ten thousand connections: it takes longer than most tests do."""
+    wanted = frozenset(type_ids)
+    if max(wanted) >= _FIRST_OF_A_DATABASE:
+        return await _ask_what_types_are(connection, wanted, patience)
+    if wanted not in _ARRAYS:
+        _ARRAYS[wanted], _ = await _ask_what_types_are(connection, wanted, patience)
+    return _ARRAYS[wanted], SimpleNamespace(name="no statement was in anybody's way")
+
+
+asyncpg.Connection._introspect_types = _remember_what_types_are
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        directory = Path(tempfile.mkdtemp(prefix="hospitium-tests-"))
+        directory = Path(tempfile.mkdtemp(prefix="hospitium-tests-", dir=_quickest()))
         directory.chmod(0o711)  # the database's own user passes through, under root
         os.environ["HOSPITIUM_TEST_DIRECTORY"] = str(directory)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(
+            directory
+        )  # for what pytest, browsers and commands put aside, too
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -42,6 +83,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("soak"):
                 item.add_marker(pytest.mark.skip(reason="runs at the large size only: make soak"))
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what was imported stays, and need not be looked through again and again for what may go
+    gc.set_threshold(20_000, 10, 20)
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +166,15 @@ async def empty_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()
+
+
+@pytest.fixture
+def slow_hash(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Passwords hashed as slowly as people's are: for what is about the queue of those who wait for it, or about time."""
+    passwords._nobodys_hash.cache_clear()
+    monkeypatch.setattr(passwords, "_HASHER", SLOW_HASHER)
+    yield
+    passwords._nobodys_hash.cache_clear()
 
 
 @pytest.fixture

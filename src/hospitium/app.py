@@ -7,7 +7,7 @@ import asyncio
 import signal
 import socket
 from contextlib import asynccontextmanager, nullcontext, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from hospitium import __version__, logs
 from hospitium.dispatch import loop as dispatch, sweeps
 from hospitium.dispatch.mails import Dispatcher
 from hospitium.doors.access_tokens import AccessTokens
+from hospitium.doors.bluebutton import errors as bluebutton_errors, routes as bluebutton
 from hospitium.doors.cli.house import Installation
 from hospitium.doors.console import errors as console_errors, routes as console
 from hospitium.doors.medable import errors as medable_errors, routes as medable
@@ -36,10 +37,13 @@ from hospitium.engine.actor import OPERATOR
 from hospitium.engine.context import Context
 from hospitium.engine.deliveries import backlog as mails_behind
 from hospitium.engine.epochs import actions as epochs
+from hospitium.engine.sealing import SealingKey
 from hospitium.engine.secrets import DerivationKey
 from hospitium.engine.trail import backlog as seals_behind
 from hospitium.engine.trail.signing import SealKeys
 from hospitium.observed import Observed, watching
+from hospitium.outside.fhir import RemoteFhir
+from hospitium.outside.http import Egress
 from hospitium.outside.letters.writing import Letterhead
 from hospitium.outside.mailbox import MailboxDirectory, mailbox_in
 from hospitium.outside.smtp import SmtpServer, smtp_address
@@ -64,7 +68,7 @@ if TYPE_CHECKING:
     from hospitium.settings import Settings
 
 T = TypeVar("T")
-SURFACES = (radorderpad.SURFACE, medable.SURFACE, native.SURFACE)
+SURFACES = (radorderpad.SURFACE, medable.SURFACE, bluebutton.SURFACE, native.SURFACE)
 DATABASE_NAME = "hospitium"
 WATCH_PAUSE = 1.0  # seconds
 _log = structlog.get_logger("hospitium.app")
@@ -78,7 +82,7 @@ def system_clock() -> datetime:
 def application(parts: Surroundings) -> Observed:
     """Put the doors together as one ASGI application. Raises RuntimeError if a route declares no permission."""
     app = Litestar(
-        [radorderpad.router(), medable.router(), native.router(), console.router()],
+        [radorderpad.router(), medable.router(), bluebutton.router(), native.router(), console.router()],
         exception_handlers={Exception: _answer_where_no_router_matched},
         openapi_config=None,
         logging_config=None,
@@ -95,6 +99,8 @@ def _answer_where_no_router_matched(request: Request[Any, Any, Any], problem: Ex
         return radorderpad_errors.answer_exception(request, problem)
     if f"{request.scope['path']}/".startswith(console.PLACES):
         return console_errors.answer_exception(request, problem)
+    if f"{request.scope['path']}/".startswith(bluebutton.PLACES):
+        return bluebutton_errors.answer_exception(request, problem)
     if request.scope["path"].split("/")[2:3] == ["v2"]:
         return medable_errors.answer_exception(request, problem)
     return native_errors.answer_exception(request, problem)
@@ -113,12 +119,18 @@ def parts_of(
     gauges.add(seals_behind.SENTENCES, seals_behind.backlog)
     metrics = Metrics(database, passwords, gauges, settings.metrics_token)
     tracing = _tracing_to(settings.tracing_endpoint)
+    egress = Egress()
     return Surroundings(
         database=database,
         work=UnitOfWork(database, clock, access_tokens, watching(metrics, tracing)),
         access_tokens=access_tokens,
         passwords=passwords,
         link_keys=link_keys_of(keyring),
+        peppers=peppers_of(keyring),
+        sealing_keys=sealing_keys_of(keyring),
+        egress=egress,
+        remote_fhir=RemoteFhir(egress, clock),
+        invite_life=settings.invite_life,
         rules=settings.rules,
         registration=settings.registration,
         public_url=issuer,
@@ -149,6 +161,16 @@ def link_keys_of(keyring: Keyring) -> dict[int, DerivationKey]:
     return {key.number: DerivationKey(key.number, key.material()) for key in keyring.all(KeyPurpose.LINKS)}
 
 
+def peppers_of(keyring: Keyring) -> dict[int, DerivationKey]:
+    """Return the keys behind which the codes of invites are kept, by their numbers."""
+    return {key.number: DerivationKey(key.number, key.material()) for key in keyring.all(KeyPurpose.CODES)}
+
+
+def sealing_keys_of(keyring: Keyring) -> dict[int, SealingKey]:
+    """Return the keys that seal what has to be read again, by their numbers."""
+    return {key.number: SealingKey(key.number, key.material()) for key in keyring.all(KeyPurpose.CREDENTIALS)}
+
+
 class Composition:
     """What the command line works with: this process's settings, and the means to open what they name."""
 
@@ -158,6 +180,10 @@ class Composition:
     @property
     def rules(self) -> PartnershipRules:
         return self.settings.rules
+
+    @property
+    def invite_life(self) -> timedelta | None:
+        return self.settings.invite_life
 
     @asynccontextmanager
     async def database_url(self) -> AsyncIterator[str]:
@@ -201,6 +227,16 @@ class Composition:
     def link_key(self) -> DerivationKey:
         """Return the newest key from which the tokens of links are derived. Raises KeyProblem."""
         keys = link_keys_of(self.keyring())
+        return keys[max(keys)]
+
+    def pepper(self) -> DerivationKey:
+        """Return the newest key behind which the codes of invites are kept. Raises KeyProblem."""
+        keys = peppers_of(self.keyring())
+        return keys[max(keys)]
+
+    def sealing_key(self) -> SealingKey:
+        """Return the newest key that seals what has to be read again. Raises KeyProblem."""
+        keys = sealing_keys_of(self.keyring())
         return keys[max(keys)]
 
     def make_keys(self) -> Keyring:
@@ -291,6 +327,7 @@ class Composition:
                     with suppress(asyncio.CancelledError):
                         await task
                 parts.passwords.close()
+                await parts.egress.close()
                 if parts.tracing is not None:
                     await parts.tracing.close()
 

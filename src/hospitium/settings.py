@@ -161,6 +161,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ADDRESS_FAILURES_PER_MINUTE", _number(1, 1_000_000), "20", "How many failed tries (sign-ins, dead links) and requests for mails one network address may make a minute; then 429, with `Retry-After`."),
     Setting("ACCOUNT_FAILURES_PER_HOUR", _number(1, 1_000_000), "10", "How many failed sign-ins an account takes an hour from addresses it wasn't signed in to from before, and from each it was."),
     Setting("MAILBOX_MAILS_PER_HOUR", _number(1, 1_000_000), "5", "How many links, invitations and offered shares one mailbox is sent an hour; further ones are left out in silence, and the last stays good."),
+    Setting("INVITE_DAYS", _days, "30", "After how many days an unanswered invite of a patient expires; 0: never."),
+    Setting("UNKNOWN_CODES_PER_MINUTE", _number(1, 1_000_000), "120", "How many unknown codes of invites may be tried a minute, by everybody together; then any code is answered 429 for a while."),
+    Setting("IDENTIFIER_MISSES_PER_HOUR", _number(1, 1_000_000), "100", "How many searches for a patient's identifier an account may make an hour that don't find exactly one patient."),
     Setting("PASSWORDS_AT_ONCE", _number(1, 64), "2", "How many passwords are hashed at the same time; each takes 19 MiB and a core."),
     Setting("PASSWORDS_WAITING", _number(0, 10_000), "32", "How many more may wait for that before sign-ins are answered 429."),
     Setting("DRAIN_SECONDS", _number(0, 600), "0", "For how many seconds a server that was asked to stop goes on accepting requests, while `/health/ready` answers 503."),
@@ -193,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True):
     registration: str
     rules: PartnershipRules
     limits: Limits
+    invite_life: timedelta | None
     passwords_at_once: int
     passwords_waiting: int
     drain_seconds: int
@@ -237,7 +241,10 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
             network_per_minute=value["ADDRESS_FAILURES_PER_MINUTE"],
             account_per_hour=value["ACCOUNT_FAILURES_PER_HOUR"],
             mailbox_per_hour=value["MAILBOX_MAILS_PER_HOUR"],
+            unknown_codes_per_minute=value["UNKNOWN_CODES_PER_MINUTE"],
+            identifier_misses_per_hour=value["IDENTIFIER_MISSES_PER_HOUR"],
         ),
+        invite_life=value["INVITE_DAYS"] or None,
         passwords_at_once=value["PASSWORDS_AT_ONCE"],
         passwords_waiting=value["PASSWORDS_WAITING"],
         drain_seconds=value["DRAIN_SECONDS"],

@@ -5,14 +5,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, async_playwright
+from pytest_asyncio import is_async_test
 
-from cast import House
+from cast import House, MovableClock
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None
+)
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
 Window = Callable[..., AbstractAsyncContextManager["Watched"]]
@@ -42,12 +47,26 @@ class Watched:
         assert elsewhere == []
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)  # the browser's
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(database_url: str, clock: MovableClock, tmp_path: Path) -> AsyncIterator[House]:
+    """The house, in the loop that the browser is spoken to in."""
+    async with House.open(database_url, clock, tmp_path / "keys") as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A browser of this test's own."""
+    """One browser for all; to begin one takes longer than most tests, and each window has a profile of its own."""
     if CHROMIUM is None:
         pytest.skip(
-            "there is no chromium here, so nobody looks at the pages: `make browser` installs it on Debian"
+            "there is no chromium here, so nobody looks at the pages: `make programs` installs it on Debian"
         )
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(

@@ -33,8 +33,8 @@ _MEASURE = """
     const [a, b] = [light(parts(getComputedStyle(element).color)), light(ground(element))];
     said.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), text]);
   }
-  const usable = [...document.querySelectorAll("a, button, input:not([type=hidden]), summary")].filter(seen);
-  const edges = [...document.querySelectorAll("input:not([type=hidden])")].filter(seen).map((element) => {
+  const usable = [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter(seen);
+  const edges = [...document.querySelectorAll("input:not([type=hidden]), select")].filter(seen).map((element) => {
     const [a, b] = [light(parts(getComputedStyle(element).borderTopColor)), light(ground(element.parentElement))];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   });

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,16 +25,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = (sys.executable, "-m", "hospitium")
+_TURN = threading.Lock()  # one order at a time
 PATIENCE = 60.0  # seconds until a process must have done what it was asked
 
 # Nine tenths of a command's time are Python's imports. This process has done them, and each command is a child of it:
-# a process of its own, with its own arguments, environment and exit code.
+# a process of its own, with its own arguments, environment and exit code. Asked for a number, it says how that child ended.
 NURSERY = """
 import json, os, sys, traceback
 import hospitium.__main__ as command
 
 for line in sys.stdin:
-    words, environment, given, out, err = json.loads(line)
+    order = json.loads(line)
+    if isinstance(order, int):
+        gone, status = os.waitpid(order, os.WNOHANG)
+        print(json.dumps(os.waitstatus_to_exitcode(status) if gone else None), flush=True)
+        continue
+    words, environment, given, out, err = order
     child = os.fork()
     if child == 0:
         os.environ.clear()
@@ -52,7 +59,7 @@ for line in sys.stdin:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    print(child, flush=True)
 """
 
 
@@ -63,6 +70,49 @@ def nursery() -> subprocess.Popen[str]:
     )
     atexit.register(started.communicate)  # it ends when there is nothing more to read
     return started
+
+
+def _tell_the_nursery(order: Any) -> Any:
+    mother = nursery()
+    with _TURN:
+        mother.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
+        mother.stdin.flush()  # type: ignore[union-attr]
+        return json.loads(mother.stdout.readline())  # type: ignore[union-attr]
+
+
+class Child:
+    """A command that the nursery bore, and what one may ask of a `subprocess.Popen`. What it reads and writes are files."""
+
+    def __init__(
+        self, words: tuple[str, ...], environment: dict[str, str], *, given: Path, out: Path, err: Path
+    ) -> None:
+        self.out, self.err = out, err
+        self.pid: int = _tell_the_nursery([words, environment, *map(str, (given, out, err))])
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = _tell_the_nursery(self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float = float("inf")) -> int:
+        """Return how it ended. Raises subprocess.TimeoutExpired."""
+        deadline = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.002)
+        return code
+
+    def send_signal(self, how: int) -> None:
+        if self.poll() is None:  # nobody else buries it, so that its number is still its own
+            os.kill(self.pid, how)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 class Installation:
@@ -79,18 +129,23 @@ class Installation:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, and insist on its exit code."""
         with tempfile.TemporaryDirectory() as directory:
-            files = [Path(directory) / name for name in ("in", "out", "err")]
-            for file, content in zip(files, (given, "", ""), strict=True):
-                file.write_text(content)
-            mother = nursery()
-            order = [words, {**self.environment, **settings}, *map(str, files)]
-            mother.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
-            mother.stdin.flush()  # type: ignore[union-attr]
-            code = int(mother.stdout.readline())  # type: ignore[union-attr]
-            done = subprocess.CompletedProcess(words, code, files[1].read_text(), files[2].read_text())
+            reads = Path(directory, "in")
+            reads.write_text(given)
+            child = self.bears(*words, given=reads, into=Path(directory), **settings)
+            done = subprocess.CompletedProcess(
+                words, child.wait(), child.out.read_text(), child.err.read_text()
+            )
         assert done.returncode == status, (words, done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr, done.stderr
         return done
+
+    def bears(self, *words: str, into: Path, given: Path = Path(os.devnull), **settings: str) -> Child:
+        """Start a command, which writes what it says into files of a directory."""
+        number = len(list(into.iterdir()))
+        out, err = into / f"{number}.out", into / f"{number}.err"
+        out.touch()
+        err.touch()
+        return Child(words, {**self.environment, **settings}, given=given, out=out, err=err)
 
     def says(self, *words: str, given: str = "", **settings: str) -> str:
         """Return what a command prints when it succeeds; it complains of nothing."""
@@ -109,9 +164,9 @@ class Installation:
         return done.stderr
 
     @contextmanager
-    def serving(self, *words: str, **settings: str) -> Iterator[Server]:
-        """Run `serve` until the block is left."""
-        server = Server(self, words or ("serve", "--port", "0"), settings)
+    def serving(self, *words: str, anew: bool = False, **settings: str) -> Iterator[Server]:
+        """Run `serve` until the block is left; `anew` in a Python that has imported nothing yet, as an operator's is."""
+        server = Server(self, words or ("serve", "--port", "0"), settings, anew=anew)
         try:
             server.wait_until_it_serves()
             yield server
@@ -135,13 +190,30 @@ class Installation:
 class Server:
     """A `serve` or a `demo` at work."""
 
-    def __init__(self, installation: Installation, words: tuple[str, ...], settings: dict[str, str]) -> None:
-        self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed at the end
-        self._err = tempfile.TemporaryFile("w+")  # noqa: SIM115  likewise
-        self.process = subprocess.Popen(
-            [*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err,
-            env={**installation.environment, **settings},
-        )  # fmt: skip
+    def __init__(
+        self,
+        installation: Installation,
+        words: tuple[str, ...],
+        settings: dict[str, str],
+        *,
+        anew: bool = False,
+    ) -> None:
+        self._out = tempfile.NamedTemporaryFile("w+")  # noqa: SIM115  closed at the end
+        self._err = tempfile.NamedTemporaryFile("w+")  # noqa: SIM115  likewise
+        environment = {**installation.environment, **settings}
+        self.process: subprocess.Popen[bytes] | Child
+        if anew:
+            self.process = subprocess.Popen(
+                [*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err, env=environment
+            )  # fmt: skip
+        else:
+            self.process = Child(
+                words,
+                environment,
+                given=Path(os.devnull),
+                out=Path(self._out.name),
+                err=Path(self._err.name),
+            )
         self.address = ""
 
     @property
@@ -162,7 +234,7 @@ class Server:
             for line in self.said.splitlines(keepends=True):
                 if line.startswith("Hospitium serves at ") and line.endswith("\n"):
                     self.address = line.split()[-1]
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Ask it to stop; return its exit code."""
@@ -183,7 +255,7 @@ class Server:
     @contextmanager
     def signed_in(self, email: str, password: str) -> Iterator[httpx.Client]:
         """Lend a client that is signed in."""
-        with httpx.Client(base_url=self.address, timeout=30) as http:
+        with httpx.Client(base_url=self.address, timeout=30, verify=False) as http:
             answer = http.post("/api/auth/login", json={"email": email, "password": password})
             assert answer.status_code == 200, answer.text
             http.headers["Authorization"] = f"Bearer {answer.json()['data']['token']}"

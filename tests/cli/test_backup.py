@@ -20,6 +20,7 @@ import httpx
 import msgspec
 import pytest
 
+from cast import contents
 from cli.conftest import PASSWORD
 from cli.running import COMMAND, PATIENCE, Installation, Server
 from hospitium.engine.access.check import Question, SubjectKind, check
@@ -95,9 +96,14 @@ async def connected(url: str) -> str:
 
 
 async def everything(url: str) -> str:
-    tables = await rows(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-    found = [await rows(url, f'SELECT t::text FROM "{table[0]}" AS t ORDER BY 1') for table in tables]
-    return str(list(zip(tables, found, strict=True)))
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+        )
+        return str(await contents(connection, (name for (name,) in tables)))
+    finally:
+        await connection.close()
 
 
 async def exported(url: str, path: Path, *, after: int = 0, without: int | None = None) -> Path:

@@ -275,6 +275,10 @@ def test_load_prints_a_line_a_kind_with_counts(installation: Installation, world
         "records            0 created       0 there already",
         "shares             0 created       0 there already",
         "clientKeys         0 created       0 there already",
+        "fhirServers        0 created       0 there already",
+        "resources          0 created       0 there already",
+        "persons            0 created       0 there already",
+        "invites            0 created       0 there already",
         "partnerships       0 created       1 there already",
     ]
     assert installation.json("load", str(world_file))[0] == {
@@ -282,7 +286,35 @@ def test_load_prints_a_line_a_kind_with_counts(installation: Installation, world
         "created": 0,
         "present": 3,
         "shown": [],
+        "updated": 0,
     }
+
+
+def test_load_finds_bundles_beside_the_file_and_shows_a_code_it_made_this_once(
+    installation: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "patients").mkdir()
+    (tmp_path / "patients" / "jane.json").write_text('{"resourceType": "Patient", "id": "jane"}')
+    name = new_code()
+    path = tmp_path / "clinic.yaml"
+    path.write_text(f"""
+fhirServers:
+  - {{organization: northside, name: {name}, kind: built-in, bundles: [patients/*.json]}}
+invites:
+  - {{organization: northside, fhirServer: {name}, patient: jane, by: ada@northside.example, question: "Which pet?", answer: Charlie}}
+""")
+    first, again = (installation.says("load", str(path)) for _ in range(2))
+    assert "resources          1 created       0 there already" in lines(first)
+    (code,) = re.findall(
+        rf"^    shown this once: northside {name}, patient jane: ([A-Z2-9]{{4}} [A-Z2-9]{{4}})$",
+        first,
+        re.MULTILINE,
+    )
+    assert code not in again
+    assert "resources          0 created       1 there already" in lines(again)
+    (tmp_path / "patients" / "jim.json").write_text('{"resourceType": "Patient", "id": "a/b"}')
+    refused = installation.complains("load", str(path), status=2)
+    assert f"{path}: fhirServers[0].bundles[0]: patients/jim.json: id: must be" in refused
 
 
 def test_load_shows_a_client_key_it_made_this_once(
@@ -318,17 +350,12 @@ def test_load_names_the_file_and_the_entry(
 
 
 def test_keys_are_listed_without_their_secrets(installation: Installation) -> None:
+    keys = ["signing-1", "links-1", "seals-1", "codes-1", "credentials-1"]
     said = lines(installation.says("keys", "list"))
     assert said[0].split() == ["key", "made", "retired"]
-    assert [re.fullmatch(rf"(signing-1|links-1|seals-1) +{DATE}", line) is not None for line in said[1:]] == [
-        True,
-        True,
-        True,
-    ]
+    assert [re.fullmatch(rf"(\S+) +{DATE}", line)[1] for line in said[1:]] == keys  # type: ignore[index]
     listed = installation.json("keys", "list")
-    assert [(one["key"], one["retired"]) for one in listed] == [
-        ("signing-1", None), ("links-1", None), ("seals-1", None)
-    ]  # fmt: skip
+    assert [(one["key"], one["retired"]) for one in listed] == [(key, None) for key in keys]
     secrets = [json.loads(path.read_text())["secret"] for path in (installation.data / "keys").iterdir()]
     assert not any(secret in json.dumps(listed) for secret in secrets)
     assert installation.json("keys", "make") == listed  # those that are there stay

@@ -11,6 +11,9 @@ from doors.manners import everything
 from doors.medable.sharing import AT, access, account_of, address, defines, done, listed, makes, offers
 from hospitium.doors.cli import world
 from hospitium.doors.cli.main import print_loaded
+from hospitium.doors.cli.world import Made
+from hospitium.doors.cli.world_invites import Means
+from hospitium.doors.cli.world_sharing import Sharing
 from hospitium.engine.client_keys.actions import KEY_FORM
 from hospitium.engine.errors import Invalid
 from hospitium.engine.ids import parse_id, to_object_id
@@ -49,9 +52,8 @@ def whole(**more: Any) -> dict[str, Any]:
 
 async def loaded(house: House, content: dict[str, Any]) -> list[Loaded]:
     given = world.world_of(content)
-    found: list[Loaded] = await house.operate(
-        lambda ctx: world.load(ctx, given, {}, house.parts.rules, house.parts.link_key)
-    )
+    made = Made(means=Means(house.parts.link_key))
+    found: list[Loaded] = await house.operate(lambda ctx: world.load(ctx, given, made, house.parts.rules))
     return found
 
 
@@ -358,7 +360,7 @@ async def test_a_team_of_another_organization_is_none_to_share_with(house: House
 
 
 def test_every_section_has_its_wrong_entries() -> None:
-    sections = set(world.World.__struct_encode_fields__) - {"organizations", "accounts", "partnerships"}
+    sections = set(Sharing.__struct_encode_fields__)
     named = {says.partition("[")[0] for _, _, says in WRONG}
     assert named == sections
     assert set(whole()) == sections
@@ -366,6 +368,6 @@ def test_every_section_has_its_wrong_entries() -> None:
 
 async def test_a_file_without_shares_needs_no_keys(house: House) -> None:
     given = world.world_of(whole(shares=[]))
-    await house.operate(lambda ctx: world.load(ctx, given, {}, house.parts.rules))
+    await house.operate(lambda ctx: world.load(ctx, given, Made(), house.parts.rules))
     with pytest.raises(Invalid, match="need the keys of this installation"):
-        await house.operate(lambda ctx: world.load(ctx, world.world_of(whole()), {}, house.parts.rules))
+        await house.operate(lambda ctx: world.load(ctx, world.world_of(whole()), Made(), house.parts.rules))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.running import COMMAND, Installation
+from cli.running import Child, Installation
 from fakes.mail_server import MailServer
 from hospitium.engine.deliveries import actions as deliveries
 from hospitium.engine.deliveries.record import Template
@@ -30,10 +30,11 @@ PATIENCE = 60
 class Office:
     """A house whose mails are sent by processes of their own, to one server."""
 
-    def __init__(self, house: House, server: MailServer, installation: Installation) -> None:
+    def __init__(self, house: House, server: MailServer, installation: Installation, logs: Path) -> None:
         self.house = house
         self.server = server
-        self._environment = installation.environment
+        self.installation = installation
+        self._logs = logs
 
     async def queue(self, count: int) -> None:
         async def deed(ctx: Any) -> None:
@@ -43,25 +44,21 @@ class Office:
         await self.house.operate(deed)
 
     @asynccontextmanager
-    async def dispatching(self, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def dispatching(self, *words: str) -> AsyncIterator[Child]:
         """Run a dispatcher; whatever happens, it doesn't outlive the block."""
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND, "dispatch", *words, env=self._environment,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        process = self.installation.bears("dispatch", *words, into=self._logs)
         try:
             yield process
         finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
+            process.kill()
+            await ended(process)
 
     async def drain(self) -> bytes:
         """Send all that is due by a process that ends by itself; return what it logged."""
         async with self.dispatching("--once") as process:
-            _, logged = await asyncio.wait_for(process.communicate(), PATIENCE)
-        assert process.returncode == 0, logged
-        return logged
+            code = await ended(process)
+        assert code == 0, process.err.read_bytes()
+        return process.err.read_bytes()
 
     async def in_doubt(self) -> set[str]:
         """Return the mails that were taken, though nobody lived to write it down; and end every lease, as time would."""
@@ -82,14 +79,20 @@ class Office:
         assert {delivery_id for delivery_id, times in taken.items() if times > 1} <= doubtful
 
 
+async def ended(process: Child) -> int:
+    """Return how a dispatcher ended, when it has."""
+    return await asyncio.to_thread(process.wait, PATIENCE)
+
+
 @pytest.fixture
 async def office(house: House, database_url: str, tmp_path: Path) -> AsyncIterator[Office]:
+    (tmp_path / "logs").mkdir()
     async with MailServer.open() as server:
         installation = Installation(
             tmp_path / "data", DATABASE_URL=database_url, HOSPITIUM_KEYS=str(tmp_path / "keys"),
             PUBLIC_URL="https://hospitium.example", SMTP_URL=server.url,
         )  # fmt: skip
-        yield Office(house, server, installation)
+        yield Office(house, server, installation, tmp_path / "logs")
 
 
 async def test_killed_at_any_moment_it_loses_no_mail(office: Office, rounds: int) -> None:
@@ -103,7 +106,7 @@ async def test_killed_at_any_moment_it_loses_no_mail(office: Office, rounds: int
                 while len(office.server.received) < before + wanted:
                     await asyncio.sleep(moments.random() / 500)
             process.kill()
-            assert await process.wait() == -signal.SIGKILL
+            assert await ended(process) == -signal.SIGKILL
         doubtful |= await office.in_doubt()
     await office.drain()
     await office.must_have_lost_nothing(doubtful)
@@ -115,7 +118,7 @@ async def test_killed_between_taking_and_writing_it_down_the_mail_comes_twice_an
     await office.queue(1)
     async with office.dispatching() as process:
         office.server.on_taken = lambda _: process.kill()
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGKILL
+        assert await ended(process) == -signal.SIGKILL
     office.server.on_taken = lambda _: None
     doubtful = await office.in_doubt()
     assert len(doubtful) == 1
@@ -128,7 +131,7 @@ async def test_killed_between_taking_and_writing_it_down_the_mail_comes_twice_an
 async def test_two_processes_at_once_send_each_mail_once(office: Office) -> None:
     await office.queue(60)
     async with office.dispatching("--once") as one, office.dispatching("--once") as other:
-        await asyncio.wait_for(asyncio.gather(one.communicate(), other.communicate()), PATIENCE)
+        await asyncio.gather(ended(one), ended(other))
     await office.must_have_lost_nothing(set())
     assert sum(office.taken().values()) == 60
 
@@ -144,8 +147,9 @@ async def test_told_to_stop_it_ends_what_it_began_and_says_neither_address_nor_t
         office.server.on_taken = stop
         await asyncio.wait_for(asked.wait(), PATIENCE)
         process.send_signal(signal.SIGTERM)
-        said, logged = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode == 0, logged
+        code = await ended(process)
+    said, logged = process.out.read_bytes(), process.err.read_bytes()
+    assert code == 0, logged
     assert await office.in_doubt() == set()
     logged += await office.drain()
     await office.must_have_lost_nothing(set())
@@ -155,10 +159,11 @@ async def test_told_to_stop_it_ends_what_it_began_and_says_neither_address_nor_t
 
 
 async def test_without_the_address_people_reach_it_at_it_sends_nothing(office: Office) -> None:
-    del office._environment["PUBLIC_URL"]
+    del office.installation.environment["PUBLIC_URL"]
     await office.queue(1)
     async with office.dispatching("--once") as process:
-        _, complaint = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert (process.returncode, complaint.count(b"\n")) == (3, 1)
+        code = await ended(process)
+    complaint = process.err.read_bytes()
+    assert (code, complaint.count(b"\n")) == (3, 1)
     assert b"PUBLIC_URL must be set" in complaint
     assert office.server.received == []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -18,15 +19,18 @@ from hospitium.engine.accounts.record import Language
 from hospitium.engine.actor import Role
 from hospitium.engine.deliveries.queries import Letter, LinkSeed
 from hospitium.engine.deliveries.record import Template
+from hospitium.engine.invites.record import INVITE_PURPOSE
 from hospitium.engine.links.record import LINK_LIVES, LinkPurpose
 from hospitium.engine.object_types.record import GRANTABLE
 from hospitium.engine.offers.record import OFFER_LIFE, OFFER_PURPOSE
+from hospitium.engine.persons.record import PERSON_OFFER_LIFE
 from hospitium.engine.secrets import DerivationKey
 from hospitium.engine.shares.record import PENDING_LIFE, SHARE_PURPOSE
 from hospitium.outside.letters import writing
 from hospitium.outside.letters.writing import (
     LONGEST_NAME,
     PAGES,
+    PLAIN_PAGES,
     Letterhead,
     UnknownKey,
     one_line,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
 HEAD = Letterhead("https://hospitium.example", {1: DerivationKey(1, b"k" * 32)})
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+INVITE_LIFE = timedelta(days=30)
 SEEDS = {
     Template.CONFIRM: (LinkPurpose.CONFIRM.value, LINK_LIVES[LinkPurpose.CONFIRM]),
     Template.REGISTERED_ALREADY: (LinkPurpose.PASSWORD.value, LINK_LIVES[LinkPurpose.PASSWORD]),
@@ -47,10 +52,12 @@ SEEDS = {
     Template.NEW_EMAIL: (LinkPurpose.EMAIL.value, LINK_LIVES[LinkPurpose.EMAIL]),
     Template.OFFER: (OFFER_PURPOSE, OFFER_LIFE),
     Template.SHARE: (SHARE_PURPOSE, PENDING_LIFE),
+    Template.INVITE: (INVITE_PURPOSE, INVITE_LIFE),
 }
 ABOUT_PARTNERSHIPS = [template for template in Template if template.value.startswith("partnership_")]
 ABOUT_SHARES = [Template.SHARE, Template.SHARE_ACCEPTED]
-NAMING = [*ABOUT_PARTNERSHIPS, Template.OFFER, *ABOUT_SHARES]
+ABOUT_INVITES = [template for template in Template if template.value.startswith("invite")]
+NAMING = [*ABOUT_PARTNERSHIPS, Template.OFFER, *ABOUT_SHARES, *ABOUT_INVITES, Template.PERSON_OFFER]
 HOSTILE = {
     "markup": "<script>alert(1)</script>",
     "attribute": '" onmouseover="alert(1)" x="',
@@ -62,6 +69,7 @@ HOSTILE = {
     "links": "pay at https://evil.example/x or www.evil.example, mail eve@evil.example, evil。example",
     "nothing visible": "\u200b\u2060\ufeff\x00",
     "button": "<div> -> --",
+    "encoded word": "=?utf-8?q?x=0d=0ABcc:_eve=40b.example?= =?utf-8?b?Cgo=?=",
 }
 
 
@@ -81,6 +89,14 @@ def letter_of(template: Template, language: str, name: str = "Lakeside Imaging")
         letter = msgspec.structs.replace(letter, label=f"L {name}", target=f"T {name}")
     if template is Template.SHARE:
         letter = msgspec.structs.replace(letter, sharer=f"S {name}", level=4)
+    if template in (Template.INVITE, Template.INVITE_WAITING):
+        letter = msgspec.structs.replace(letter, phone=f"+1 {name}", expires_at=AT + INVITE_LIFE)
+    if template is Template.INVITE:
+        letter = msgspec.structs.replace(letter, invitee=f"I {name}")
+    if template in ABOUT_INVITES:
+        letter = msgspec.structs.replace(letter, about=UUID(int=14))
+    if template is Template.PERSON_OFFER:
+        letter = msgspec.structs.replace(letter, sharer=f"S {name}", expires_at=AT + PERSON_OFFER_LIFE)
     return msgspec.structs.replace(letter, role=Role.PHYSICIAN) if template is Template.OFFER else letter
 
 
@@ -129,6 +145,13 @@ def test_every_template_is_there_in_both_languages_and_says_the_same_in_text_and
         assert set(page.links) == {re.search(r"^https\S+$", text, re.MULTILINE).group()}  # type: ignore[union-attr]
         chosen = "?lang=es" if language == "es" else ""
         assert page.links[0].startswith(f"https://hospitium.example{PAGES[template]}{chosen}#")
+    elif template in PLAIN_PAGES:
+        (link,) = set(page.links)
+        assert (
+            link
+            == f"https://hospitium.example{PLAIN_PAGES[template]}{'?lang=es' if language == 'es' else ''}"
+        )
+        assert text.count(link) == 1
     else:
         assert page.links == []
     assert words == _words(text)
@@ -172,6 +195,7 @@ def test_what_people_typed_stays_what_it_is(template: Template, language: str, w
         )
     assert "\n" not in subject
     assert message.keys() == written(letter_of(template, language), HEAD).keys()
+    assert message_from_bytes(message.as_bytes()).keys() == message.keys(), "a name brought a head along"
     assert message.as_bytes().partition(b"\r\n\r\n")[0].count(b"\r\nSubject:") == 1
 
 

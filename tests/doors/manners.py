@@ -10,7 +10,7 @@ from uuid import UUID
 
 import httpx
 
-from cast import Caller, House, refusal
+from cast import Caller, House, contents, refusal
 
 Ask = Callable[[Caller], Awaitable[httpx.Response]]
 
@@ -68,16 +68,12 @@ def bare(response: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
 
 async def everything(house: House) -> dict[str, list[str]]:
     """Return all rows of all tables but events and counted tries: what a refusal must leave as it is."""
-    tables = await house.rows(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
-        "AND relname NOT LIKE 'event%' AND relname <> 'throttles' ORDER BY relname"
-    )
-    return {
-        name: [
-            row["whole"] for row in await house.rows(f'SELECT t::text AS whole FROM "{name}" t ORDER BY 1')
-        ]
-        for (name,) in tables
-    }
+    async with house.database.transaction() as tx:
+        tables = await tx.fetch(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+            "AND relname NOT LIKE 'event%' AND relname <> 'throttles' ORDER BY relname"
+        )
+        return await contents(tx, (name for (name,) in tables))
 
 
 async def row_of(house: House, connection_id: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ async def test_a_listener_of_its_own_serves_them_and_nothing_else(standing: Stan
     async with standing(**given) as server:
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with serving_beside(MetricsAlone(server.parts.metrics), listener), httpx.AsyncClient(base_url=address) as http:  # fmt: skip
+        async with serving_beside(MetricsAlone(server.parts.metrics), listener), httpx.AsyncClient(base_url=address, verify=False) as http:  # fmt: skip
             answered = await http.get("/metrics", headers=SHOWN)
             assert answered.status_code == 200
             assert "hospitium_requests_in_flight 0.0" in answered.text
@@ -102,7 +102,7 @@ async def test_a_listener_of_its_own_serves_them_and_nothing_else(standing: Stan
                 assert (await http.get(path, headers=SHOWN)).status_code == 404
             assert (await http.post("/metrics", headers=SHOWN)).status_code == 404
         with pytest.raises(httpx.ConnectError):
-            await httpx.AsyncClient().get(f"{address}/metrics")
+            await httpx.AsyncClient(verify=False).get(f"{address}/metrics")
 
 
 # -- what they say -----------------------------------------------------------------------------------------------------
@@ -151,6 +151,7 @@ async def test_the_rows_are_bounded_and_say_nothing_of_anybody(standing: Stand, 
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}|@|PROPFIND|PURGE", answered.text)
 
 
+@pytest.mark.usefixtures("slow_hash")
 async def test_the_queue_of_passwords_and_its_limit_are_seen(standing: Stand) -> None:
     async with standing(METRICS_TOKEN=TOKEN, PASSWORDS_AT_ONCE="1", PASSWORDS_WAITING="1") as server:
         gate = server.parts.passwords

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from cast import ORGANIZATIONS, PEOPLE, MovableClock
+from cast import ORGANIZATIONS, PEOPLE, MovableClock, contents
 from hospitium.engine.accounts import actions as accounts
 from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.actor import OPERATOR, SYSTEM, Actor, ActorKind, Role
@@ -104,12 +104,7 @@ class Ground:
         """Return every row of every table, as text."""
         async with self.database.transaction() as tx:
             names = await tx.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-            return {
-                name: [
-                    row["t"] for row in await tx.fetch(f'SELECT t::text AS t FROM "{name}" AS t ORDER BY 1')
-                ]
-                for (name,) in names
-            }
+            return await contents(tx, (name for (name,) in names))
 
     # -- the deeds of partnerships, each by its verb --
 

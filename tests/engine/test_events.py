@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from engine import sharing
+from engine import caring, inviting, sharing
+from engine.fhir_resources.clinic import ndjson, prepared
 from engine.ground import NOBODYS_HASH, Ground
 from hospitium.dispatch import sweeps
 from hospitium.doors.unit_of_work import perform_as
@@ -24,6 +25,18 @@ from hospitium.engine.client_keys import actions as client_keys
 from hospitium.engine.context import Context
 from hospitium.engine.deliveries import actions as deliveries
 from hospitium.engine.events import EventKind
+from hospitium.engine.fhir_resources import actions as resource_actions
+from hospitium.engine.fhir_servers import actions as servers, queries as server_queries
+from hospitium.engine.fhir_servers.actions import ServerChanges, ServerForm
+from hospitium.engine.fhir_servers.record import ServerKind
+from hospitium.engine.grants import on_servers
+from hospitium.engine.grants.on_servers import GrantForm
+from hospitium.engine.grants.record import GranteeKind
+from hospitium.engine.invites import accepting, actions as invites, answering, importing as importing_invites
+from hospitium.engine.invites.actions import EmailForm, Terms
+from hospitium.engine.invites.importing import ImportedInvite, ImportedStatus
+from hospitium.engine.invites.record import MOST_WRONG_ANSWERS
+from hospitium.engine.levels import Level
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.object_types import actions as object_types
@@ -37,6 +50,9 @@ from hospitium.engine.partnerships import actions as partnerships
 from hospitium.engine.partnerships.actions import ImportedPartnership
 from hospitium.engine.partnerships.record import PartnershipStatus
 from hospitium.engine.permissions import Permission
+from hospitium.engine.persons import actions as persons, offering
+from hospitium.engine.persons.offering import PersonOfferForm
+from hospitium.engine.persons.record import PERSON_OFFER_LIFE, Relationship
 from hospitium.engine.records import actions as records
 from hospitium.engine.secrets import ClientKeyText, DerivationKey, HashedPassword, derive, seed
 from hospitium.engine.sessions import actions as sessions
@@ -109,6 +125,16 @@ async def unconfirmed(ground: Ground, name: str) -> tuple[Any, Any]:
     await ground.does(ANONYMOUS, life.register, AccountForm(email=email), NOBODYS_HASH, POST)
     (row,) = await ground.rows("SELECT id FROM accounts WHERE email = $1", email)
     return row["id"], await token_of(ground, LinkPurpose.CONFIRM)
+
+
+def a_grant(name: str) -> GrantForm:
+    return GrantForm(GranteeKind.ACCOUNT, f"{name}@northside.example", Level.READ)
+
+
+async def a_wrong_answer(ctx: Context, coded: inviting.Coded) -> None:
+    """Answer wrong; the try is counted first, as the door does."""
+    attempt = await answering.take_attempt(ctx, coded.digests)
+    await answering.count_wrong(ctx, attempt.invite_id)
 
 
 FORM = OrganizationForm(name="Westside", type=OrganizationType.BOTH)
@@ -190,6 +216,119 @@ async def deeds_of_sharing(ground: Ground) -> dict[str, Deed]:
         "share.imported": lambda: g.does("operator", importing.import_one, imported, KEY),
         "client_key.made": lambda: g.does("operator", client_keys.make, g.northside, "New", ClientKeyText("y" * 32)),
         "client_key.ended": lambda: g.does("operator", client_keys.end, held.id),
+    }  # fmt: skip
+
+
+async def deeds_of_caring(ground: Ground) -> dict[str, Deed]:
+    """Every kind of deed with persons and those who look after them, ready to be done; each once.
+
+    Sam owns them all, ted is whom he lets in: both stay to the end of all deeds.
+    """
+    g = ground
+    now = g.clock()
+    for name in ("sam", "ted"):
+        await g.does("operator", ground.add_person, name, None, Role.ADMIN)
+    ted = g.actors["ted"].account_id
+    form = PersonOfferForm("ted@mail.example", Level.READ)
+    long_ago = now - PERSON_OFFER_LIFE + timedelta(hours=1)
+    early = await g.does("sam", caring.a_person, first_name="Early", now=long_ago)
+    await g.does("sam", offering.offer, early, form, POST, now=long_ago)
+    person = {
+        name: await g.does("sam", caring.a_person, first_name=name.title())
+        for name in (
+            "update",
+            "delete",
+            "offer",
+            "accept",
+            "decline",
+            "withdraw",
+            "change",
+            "end",
+            "transfer",
+        )
+    }
+    offered = {
+        name: await g.does("sam", offering.offer, person[name], form, POST)
+        for name in ("accept", "decline", "withdraw", "change", "end", "transfer")
+    }
+    for name in ("change", "end", "transfer"):
+        await g.does("ted", caring.accept, offered[name])
+    said = caring.a_form(first_name="Leslie")
+    return {
+        "person.created": lambda: g.does("sam", caring.a_person, first_name="New"),
+        "person.updated": lambda: g.does("sam", persons.change, person["update"], said),
+        "person.deleted": lambda: g.does("sam", persons.delete, person["delete"]),
+        "person.offered": lambda: g.does("sam", offering.offer, person["offer"], form, POST),
+        "person.accepted": lambda: g.does("ted", caring.accept, offered["accept"]),
+        "person.declined": lambda: g.does("ted", offering.decline, offered["decline"].id),
+        "person.withdrawn": lambda: g.does("sam", offering.withdraw, person["withdraw"], offered["withdraw"].id),
+        "person.expired": lambda: g.does("system", sweeps.expire_one_person_offer, now=now + timedelta(hours=2)),
+        "person.role_changed": lambda: g.does("sam", persons.change_role, person["change"], ted, Level.UPDATE),
+        "person.role_ended": lambda: g.does("sam", persons.end_role, person["end"], ted),
+        "person.transferred": lambda: g.does("sam", persons.transfer, person["transfer"], ted),
+        "person.imported": lambda: g.does("operator", persons.import_one, ted, said, Relationship.CHILD),
+    }  # fmt: skip
+
+
+async def deeds_of_inviting(ground: Ground) -> dict[str, Deed]:
+    """Every kind of deed with FHIR servers, grants on them and invites, ready to be done; each once. After those of sharing, with its
+    colleagues of ada, and of caring, with its sam."""
+    g = ground
+    now = g.clock()
+    sam, kim = "sam@mail.example", await g.does("sam", caring.a_person)
+    server, changed, removed = [await inviting.a_server(g, name) for name in ("Clinic", "Branch", "Closed")]
+    remote = ServerForm("Moved", ServerKind.REMOTE, "https://fhir.clinic.example/r4")
+    moved = await g.does("operator", servers.create, g.northside, remote)
+    await g.does("operator", servers.suspend_again, moved.id)
+    granted = await g.does("ada", on_servers.make, server, a_grant("ida"))
+    soon = Terms(timedelta(hours=1), POST)
+    to_sam = EmailForm(sam, "Sam", "Moor")
+    await g.does("ada", invites.make_by_email, inviting.a_patient(server, "expire"), to_sam, soon)
+    mailed = {
+        name: await g.does("ada", inviting.by_email, server, sam, name)
+        for name in ("resend", "withdraw", "accept", "decline")
+    }
+    coded = {
+        name: await g.does("ada", inviting.by_code, server, name)
+        for name in ("replace", "bind", "wrong", "lock", "undo")
+    }
+    for _ in range(MOST_WRONG_ANSWERS - 1):
+        await g.does(ANONYMOUS, a_wrong_answer, coded["lock"])
+    await g.does(ANONYMOUS, inviting.register, coded["undo"], "ulf@new.example")
+    claim = await token_of(g, LinkPurpose.CONFIRM)
+    patient = inviting.a_patient(server, "import")
+    imported = ImportedInvite(
+        patient=patient, made_by=g.actors["ada"].account_id, status=ImportedStatus.OPEN,  # type: ignore[arg-type]
+        by_email=to_sam,
+    )  # fmt: skip
+    resources = prepared(
+        {"a.ndjson": ndjson([{"resourceType": "Patient", "id": "jane", "gender": "female"}])}
+    )
+
+    async def search(ctx: Context) -> None:
+        await servers.note_search(ctx, await server_queries.by_id(ctx, server), "several")
+
+    return {
+        "fhir_server.added": lambda: inviting.a_server(g, "New"),
+        "fhir_server.changed": lambda: g.does("ada", servers.change, changed, ServerChanges("Branch II", None, False, None)),
+        "fhir_server.confirmed": lambda: g.does("operator", servers.confirm, moved.id),
+        "fhir_server.removed": lambda: g.does("ada", servers.remove, removed),
+        "fhir_server.loaded": lambda: g.does("operator", resource_actions.load, server, resources),
+        "fhir_server.searched": lambda: g.does("ada", search),
+        "grant.made": lambda: g.does("ada", on_servers.make, server, a_grant("jon")),
+        "grant.ended": lambda: g.does("ada", on_servers.end, granted.id),
+        "invite.made": lambda: g.does("ada", inviting.by_email, server, sam, "make"),
+        "invite.resent": lambda: g.does("ada", invites.resend, mailed["resend"].id, POST),
+        "invite.replaced": lambda: g.does("ada", inviting.again, coded["replace"].invite),
+        "invite.withdrawn": lambda: g.does("ada", invites.withdraw, mailed["withdraw"].id),
+        "invite.bound": lambda: g.does(ANONYMOUS, inviting.register, coded["bind"], "una@new.example"),
+        "invite.answered_wrong": lambda: g.does(ANONYMOUS, a_wrong_answer, coded["wrong"]),
+        "invite.locked": lambda: g.does(ANONYMOUS, a_wrong_answer, coded["lock"]),
+        "invite.accepted": lambda: g.does("sam", inviting.accept, mailed["accept"], kim),
+        "invite.declined": lambda: g.does("sam", accepting.decline, mailed["decline"].id),
+        "invite.expired": lambda: g.does("system", sweeps.expire_one_invite, now=now + timedelta(hours=2)),
+        "invite.undone": lambda: g.does(ANONYMOUS, life.claim, claim, HashedPassword("new")),
+        "invite.imported": lambda: g.does("operator", importing_invites.import_one, imported, KEY, inviting.LIFE),
     }  # fmt: skip
 
 
@@ -282,6 +421,8 @@ async def deeds(ground: Ground) -> dict[str, Deed]:
         # Renewing tells nothing of its own: the chain of tokens is its record.
         "": lambda: g.does("zoe", sessions.renew, token, new()),
         **await deeds_of_sharing(g),
+        **await deeds_of_caring(g),
+        **await deeds_of_inviting(g),
     }  # fmt: skip
 
 
@@ -422,6 +563,14 @@ async def test_events_hold_no_words_that_anybody_wrote(ground: Ground) -> None:
         "c_",
         "Crew",
         "crew",
+        "Clinic",
+        "Branch",
+        "Leslie",
+        "Moor",
+        "2019",
+        "female",
+        "Which pet",
+        "Which school",
         "x" * 8,
         "y" * 8,
     ):
@@ -430,6 +579,8 @@ async def test_events_hold_no_words_that_anybody_wrote(ground: Ground) -> None:
     assert {row["name"] for row in names} <= {
         "account", "organization", "role", "status", "was", "version", "source", "target", "grants", "reason", "fields",
         "template", "sessions", "object_type", "record", "form", "level", "owner",
+        "person", "fhir_server", "patient", "grantee", "grantee_kind", "suspended", "found", "created", "updated", "unchanged",
+        "replaces", "grant", "wrong_answers",
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ A new CHECK or unique index without an impossible row here fails `test_every_pro
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,13 +17,16 @@ from engine.ground import Ground
 from hospitium.engine.accounts.record import AccountStatus, Language
 from hospitium.engine.actor import Role
 from hospitium.engine.deliveries.record import DeliveryStatus
+from hospitium.engine.fhir_servers.record import CredentialsKind, ServerKind
 from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind
+from hospitium.engine.invites.record import InviteForm, InviteStatus
 from hospitium.engine.levels import Level
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.object_types.record import GRANTABLE, RESERVED_NAMES, Storage
 from hospitium.engine.offers.record import OfferStatus
 from hospitium.engine.organizations.record import OrganizationStatus, OrganizationType
 from hospitium.engine.partnerships.record import PartnershipStatus
+from hospitium.engine.persons.record import Gender, PersonOfferStatus, Relationship
 from hospitium.engine.records.record import RecordStatus
 from hospitium.engine.shares.record import LIVE, ShareStatus, TargetForm
 
@@ -31,6 +34,9 @@ T0 = datetime(2026, 3, 1, tzinfo=UTC)
 T1, T2, T3 = (T0 + timedelta(days=days) for days in (1, 2, 90))
 BEFORE = T0 - timedelta(seconds=1)
 
+PERSON = UUID(int=7)
+SERVER = UUID(int=8)
+INVITE = UUID(int=9)
 # What rows of other tables refer to (`give_parents`).
 SESSION, TEAM, TYPE, RECORD, GRANT, SHARE = (UUID(int=number) for number in range(1, 7))
 
@@ -61,6 +67,12 @@ def possible(ground: Ground) -> dict[str, Row]:
         "records": {"id": uuid4(), "organization_id": ground.northside, "object_type_id": TYPE, "external_id": "x", "owner_id": account, "creator_id": account, "body": {}, "status": "active", "created_at": T0, "updated_at": T0},
         "shares": {"id": uuid4(), "organization_id": ground.northside, "record_id": RECORD, "object_type_id": TYPE, "target_form": "email", "target_email": "x@y.example", "target_email_key": "x@y.example", "level": 4, "status": "pending", "creator_id": account, "made_under_id": GRANT, "language": "en", "created_at": T0, "expires_at": T3, "key_number": 1, "nonce": b"n", "digest": b"d"},
         "client_keys": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "digest": b"d", "made_at": T0},
+        "persons": {"id": uuid4(), "first_name": "X", "last_name": "Y", "gender": "unknown", "identifiers": [], "contacts": [], "created_at": T0, "updated_at": T0},
+        "person_roles": {"id": uuid4(), "person_id": PERSON, "account_id": account, "level": 4, "is_owner": False, "relationship": "self", "starts_at": T0},
+        "fhir_servers": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "name_key": "x", "kind": "built-in", "created_at": T0},
+        "fhir_resources": {"fhir_server_id": SERVER, "type": "Patient", "id": "a", "version": 1, "last_updated": T0, "body": {"resourceType": "Patient", "id": "a"}, "digest": b"d", "patients": ["a"], "search_keys": [], "date_from": T0},
+        "invites": {"id": uuid4(), "fhir_server_id": SERVER, "organization_id": ground.northside, "patient_id": "jane", "patient_summary": {}, "form": "code", "status": "unbound", "question": "q", "code_key_number": 1, "code_digest": b"c", "answer_hash": "h", "language": "en", "created_by_id": account, "created_at": T0, "expires_at": T3},
+        "person_offers": {"id": uuid4(), "person_id": PERSON, "email": "x@y.example", "email_key": "x@y.example", "level": 4, "relationship": "child", "status": "pending", "offered_by_id": account, "offered_at": T0, "expires_at": T1, "language": "en"},
     }  # fmt: skip
 
 
@@ -80,7 +92,16 @@ TO_NOBODY: Row = {"target_email": None, "target_email_key": None}
 TO_TEAM: Row = {"target_form": "team", "target_team_id": TEAM, **TO_NOBODY}
 WITHOUT_TOKEN: Row = {"key_number": None, "nonce": None, "digest": None}
 WITHDRAWN: Row = {"status": "withdrawn", "ended_at": T1}
+NO_PERSON: Row = {"first_name": None, "last_name": None, "gender": None, "ended_at": T1}
 DELETED: Row = {"status": "deleted", "ended_at": T1, "body": None, "external_id": None}
+REMOTE: Row = {"kind": "remote", "base_url": "https://fhir.example"}
+SHOWN: Row = {"credentials_kind": "bearer", "credentials_key_number": 1, "sealed_credentials": b"s"}
+FORGOTTEN: Row = {"question": None, "code_key_number": None, "code_digest": None, "answer_hash": None}
+BY_EMAIL: Row = FORGOTTEN | {"form": "email", "status": "bound", "email": "x@y.example", "email_key": "x@y.example", "first_name": "X", "last_name": "Y", "key_number": 1, "nonce": b"n", "digest": b"d"}  # fmt: skip
+TAKEN_UP: Row = FORGOTTEN | {"status": "accepted", "account_id": "ada", "person_id": PERSON, "grant_id": GRANT, "accepted_at": T1}  # fmt: skip
+OVER: Row = FORGOTTEN | {"ended_at": T2}
+ON_SERVER: Row = {"resource_kind": "fhir_server", "resource_id": str(SERVER), "fhir_server_id": SERVER}
+OWNS: Row = {"is_owner": True, "level": 7}
 ADA = "ada"  # stands for the id of her account
 
 # constraint: table, and what to change of a possible row; each of several changes alone breaks it.
@@ -88,7 +109,7 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "accounts_status_check": ("accounts", [{"status": "asleep"}, {"status": ""}]),
     "accounts_language_check": ("accounts", [{"language": "fr"}, {"language": "EN"}]),
     "accounts_end_has_a_time_check": ("accounts", [{"ended_at": T1}, GONE | {"ended_at": None}]),
-    "accounts_deleted_is_nobody_check": ("accounts", [GONE | {name: "x"} for name in ("email", "email_key", "password_hash", "first_name", "last_name", "external_id")] + [GONE | {"verified_at": T0}, GONE | {"registered_with_id": "northside"}]),
+    "accounts_deleted_is_nobody_check": ("accounts", [GONE | {name: "x"} for name in ("email", "email_key", "password_hash", "first_name", "middle_name", "last_name", "external_id")] + [GONE | {"verified_at": T0}, GONE | {"registered_with_id": "northside"}]),
     "links_purpose_check": ("links", [{"purpose": "offer"}]),
     "links_language_check": ("links", [{"language": "fr"}]),
     "links_for_nobody_leads_nowhere_check": ("links", [{"account_id": None}, {"purpose": "none"}]),
@@ -121,7 +142,8 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "grants_ends_after_start_check": ("grants", [{"ends_at": BEFORE}]),
     "grants_window_check": ("grants", [{"until": T0}, {"until": BEFORE}]),
     "grants_cause_is_named_check": ("grants", [{"cause_id": UUID(int=1)}, {"cause_kind": "share"}, {"cause_kind": "partnership"}]),
-    "grants_patient_is_on_a_server_check": ("grants", [{"resource_kind": "patient"}]),
+    "grants_server_is_named_check": ("grants", [{"resource_kind": "patient"}, {"fhir_server_id": SERVER}]),
+    "grants_server_is_itself_check": ("grants", [{"resource_kind": "fhir_server", "fhir_server_id": SERVER}]),
     "grants_owner_has_it_all_check": ("grants", [{"is_owner": True}]),
     "partnerships_status_check": ("partnerships", [{"status": "paused"}, {"status": "pending"}, {"status": ""}]),
     "partnerships_two_organizations_check": ("partnerships", [{"target_id": "northside"}]),
@@ -159,6 +181,55 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "records_deleted_is_empty_check": ("records", [DELETED | {"body": {}}, DELETED | {"external_id": "x"}]),
     "records_body_is_an_object_check": ("records", [{"body": body} for body in ([1], "x", 1, True)]),
     "records_in_order_check": ("records", [{"updated_at": BEFORE}, DELETED | {"ended_at": BEFORE}]),
+    "fhir_servers_kind_check": ("fhir_servers", [{"kind": "local"}, {"kind": "remote-ish", "base_url": None}]),
+    "fhir_servers_remote_has_an_address_check": ("fhir_servers", [{"kind": "remote"}, {"base_url": "https://fhir.example"}]),
+    "fhir_servers_only_remote_is_private_check": ("fhir_servers", [{"allow_private_address": True}]),
+    "fhir_servers_credentials_kind_check": ("fhir_servers", [REMOTE | SHOWN | {"credentials_kind": "digest"}]),
+    "fhir_servers_credentials_are_whole_check": ("fhir_servers", [REMOTE | SHOWN | {name: None} for name in SHOWN]),
+    "fhir_servers_only_remote_has_credentials_check": ("fhir_servers", [SHOWN]),
+    "fhir_servers_suspended_after_creation_check": ("fhir_servers", [{"suspended_at": BEFORE}]),
+    "fhir_servers_removed_after_creation_check": ("fhir_servers", [{"removed_at": BEFORE}]),
+    "fhir_servers_removed_has_no_credentials_check": ("fhir_servers", [REMOTE | SHOWN | {"removed_at": T1}]),
+    "invites_status_check": ("invites", [OVER | {"status": "lost"}]),
+    "invites_form_check": ("invites", [{"form": "letter"}]),
+    "invites_address_is_whole_check": ("invites", [*(BY_EMAIL | {name: None} for name in ("email", "email_key", "first_name", "last_name", "key_number", "nonce", "digest")), {"email": "x@y.example"}]),
+    "invites_only_codes_are_unbound_check": ("invites", [BY_EMAIL | {"status": "locked", "wrong_answers": 5, "attempts": 5, "ended_at": T1}]),
+    "invites_code_is_forgotten_check": ("invites", [*({name: None} for name in FORGOTTEN), *(TAKEN_UP | {name: value} for name, value in (("question", "q"), ("code_key_number", 1), ("code_digest", b"c"), ("answer_hash", "h")))]),
+    "invites_attempts_check": ("invites", [{"attempts": 6}, {"attempts": -1}, {"wrong_answers": 1}, {"attempts": 1, "wrong_answers": -1}]),
+    "invites_locked_by_wrong_answers_check": ("invites", [OVER | {"status": "locked"}, OVER | {"status": "locked", "attempts": 5, "wrong_answers": 4}]),
+    "invites_bound_to_somebody_check": ("invites", [{"account_id": ADA}, TAKEN_UP | {"account_id": None}, FORGOTTEN | {"status": "bound"}, BY_EMAIL | {"account_id": ADA}, OVER | {"status": "undone"}]),
+    "invites_acceptance_is_whole_check": ("invites", [TAKEN_UP | {"person_id": None}, TAKEN_UP | {"grant_id": None}, TAKEN_UP | {"accepted_at": None}, TAKEN_UP | {"status": "declined", "ended_at": T2}, FORGOTTEN | {"status": "accepted", "account_id": ADA}]),
+    "invites_language_check": ("invites", [{"language": "fr"}]),
+    "invites_expires_after_creation_check": ("invites", [{"expires_at": T0}, {"expires_at": BEFORE}]),
+    "invites_accepted_in_time_check": ("invites", [TAKEN_UP | {"accepted_at": at} for at in (BEFORE, T3)]),
+    "invites_end_has_a_time_check": ("invites", [{"ended_at": T1}, *(FORGOTTEN | {"status": status} for status in ("declined", "withdrawn", "expired", "replaced"))]),
+    "invites_patient_id_form_check": ("invites", [{"patient_id": text} for text in ("", ".", "..", "a/b", "a b", "é", "a" * 65, "a\n")]),
+    "persons_gender_check": ("persons", [{"gender": "Male"}, {"gender": ""}]),
+    "persons_updated_after_creation_check": ("persons", [{"updated_at": BEFORE}]),
+    "persons_ends_after_creation_check": ("persons", [NO_PERSON | {"ended_at": BEFORE}]),
+    "persons_ended_is_nobody_check": (
+        "persons",
+        [{name: None} for name in ("first_name", "last_name", "gender")]
+        + [{"ended_at": T1}, NO_PERSON | {"ended_at": None}]
+        + [NO_PERSON | {name: "x"} for name in ("first_name", "middle_name", "last_name", "address_line1", "address_line2", "city", "state", "zip_code")]
+        + [NO_PERSON | {"gender": "male"}, NO_PERSON | {"birth_date": date(2020, 1, 1)}, NO_PERSON | {"identifiers": [1]}, NO_PERSON | {"contacts": [1]}],
+    ),
+    "person_roles_level_check": ("person_roles", [{"level": level} for level in (0, 1, 2, 3, 5, 8)]),
+    "person_roles_owner_has_it_all_check": ("person_roles", [{"is_owner": True}, {"is_owner": True, "level": 6}]),
+    "person_roles_relationship_check": ("person_roles", [{"relationship": "Self"}, {"relationship": ""}]),
+    "person_roles_ends_after_start_check": ("person_roles", [{"ends_at": BEFORE}]),
+    "person_offers_level_check": ("person_offers", [{"level": level} for level in (0, 1, 2, 3, 5, 8)]),
+    "person_offers_relationship_check": ("person_offers", [{"relationship": "aunt"}]),
+    "person_offers_status_check": ("person_offers", [{"status": "lost", "ended_at": T1}]),
+    "person_offers_language_check": ("person_offers", [{"language": "fr"}]),
+    "person_offers_expires_after_offer_check": ("person_offers", [{"expires_at": T0}, {"expires_at": BEFORE}]),
+    "person_offers_end_has_a_time_check": ("person_offers", [{"ended_at": T1}, *({"status": status} for status in ("declined", "withdrawn", "expired"))]),
+    "person_offers_accepted_by_somebody_check": ("person_offers", [{"status": "accepted", "ended_at": T1}, {"account_id": ADA}]),
+    "fhir_resources_type_form_check": ("fhir_resources", [{"type": t, "body": {"resourceType": t, "id": "a"}} for t in ("", "P", "patient", "Pat ient", "Patient2", "P" * 65, "Patient\n")]),
+    "fhir_resources_id_form_check": ("fhir_resources", [{"id": i, "body": {"resourceType": "Patient", "id": i}} for i in ("", ".", "..", "a/b", "a b", "a_b", "a\n", "ä", "a" * 65)]),
+    "fhir_resources_body_is_that_resource_check": ("fhir_resources", [{"body": body} for body in ({}, {"resourceType": "Patient"}, {"resourceType": "Patient", "id": "b"}, {"resourceType": "Person", "id": "a"}, [], "x", 1)]),
+    "fhir_resources_version_check": ("fhir_resources", [{"version": 0}, {"version": -1}]),
+    "fhir_resources_date_is_a_span_check": ("fhir_resources", [{"date_until": T0}, {"date_until": BEFORE}]),
     "shares_status_check": ("shares", [{"status": "asleep", "ended_at": T1}, {"status": "", "ended_at": T1}]),
     "shares_one_context_check": ("shares", [{"shared_account_id": ADA}]),
     "shares_record_has_a_type_check": ("shares", [{"object_type_id": None}, {"record_id": None, "shared_account_id": ADA}]),
@@ -214,6 +285,9 @@ async def give_parents(ground: Ground, tx: Any) -> None:
     await insert(ground, tx, "records", {"id": RECORD, "external_id": None})
     await insert(ground, tx, "grants", {"id": GRANT})
     await insert(ground, tx, "shares", {"id": SHARE, "target_email_key": "p@y.example", "digest": b"p"})
+    await insert(ground, tx, "persons", {"id": PERSON})
+    await insert(ground, tx, "fhir_servers", {"id": SERVER, "name_key": "p"})
+    await insert(ground, tx, "invites", {"id": INVITE, "code_digest": b"p"})
 
 
 async def test_the_rows_they_are_made_from_are_possible(ground: Ground) -> None:
@@ -268,6 +342,16 @@ async def test_every_promise_of_the_database_was_tried(ground: Ground) -> None:
         ("shares_status_check", ShareStatus),
         ("shares_target_form_check", TargetForm),
         ("shares_language_check", Language),
+        ("fhir_servers_kind_check", ServerKind),
+        ("fhir_servers_credentials_kind_check", CredentialsKind),
+        ("invites_status_check", InviteStatus),
+        ("invites_form_check", InviteForm),
+        ("invites_language_check", Language),
+        ("persons_gender_check", Gender),
+        ("person_roles_relationship_check", Relationship),
+        ("person_offers_relationship_check", Relationship),
+        ("person_offers_status_check", PersonOfferStatus),
+        ("person_offers_language_check", Language),
     ],
 )
 async def test_the_database_knows_the_words_the_engine_knows(
@@ -337,6 +421,19 @@ OVER_AND_AGAIN: dict[str, tuple[str, Row, list[Row], list[Row]]] = {
         [TO_TEAM | {"digest": b"2"}, TO_TEAM | {"digest": b"2", "status": "active", "accepted_at": T1}],
         [TO_TEAM | WITHDRAWN | {"digest": b"3"}],
     ),
+    "fhir_servers_one_name_ix": ("fhir_servers", {}, [{}], [{"removed_at": T1}, {"name_key": "y"}, {"organization_id": "harbor"}]),
+    "grants_one_on_server_ix": ("grants", ON_SERVER, [ON_SERVER, ON_SERVER | {"level": 6}], [ON_SERVER | {"ends_at": T1}, ON_SERVER | {"resource_kind": "patient", "resource_id": "jane"}]),
+    "grants_one_owner_of_server_ix": ("grants", ON_SERVER | OWNS, [ON_SERVER | OWNS | {"grantee_id": PERSON}], [ON_SERVER | OWNS | {"grantee_id": PERSON, "ends_at": T1}]),
+    "invites_one_code_ix": ("invites", {}, [{}], [{"code_digest": b"2"}, OVER | {"status": "withdrawn"}]),
+    "invites_one_replacement_ix": ("invites", {"replaces_id": INVITE}, [{"replaces_id": INVITE, "code_digest": b"2"}], [{"code_digest": b"3"}]),
+    "invites_one_bulk_key_ix": ("invites", {"bulk_key": "k"}, [{"bulk_key": "k", "code_digest": b"2"}], [{"bulk_key": "l", "code_digest": b"3"}]),
+    "person_roles_one_of_account_ix": ("person_roles", {}, [{}, {"level": 6}], [{"ends_at": T1}]),
+    "person_offers_one_pending_ix": (
+        "person_offers",
+        {},
+        [{}, {"level": 7, "email": "X@y.example"}],
+        [{"status": "withdrawn", "ended_at": T1}, {"email_key": "z@y.example"}],
+    ),
     "client_keys_one_name_ix": ("client_keys", {}, [{"digest": b"2"}], [{"digest": b"2", "ended_at": T1}, {"digest": b"3", "name": "Y"}]),
 }  # fmt: skip
 
@@ -369,12 +466,25 @@ async def test_a_team_has_one_owner_at_a_time(ground: Ground) -> None:
         await insert(ground, tx, "team_memberships", {"id": uuid4(), "account_id": ben, "is_owner": False})
 
 
+async def test_a_person_has_one_owner_at_a_time(ground: Ground) -> None:
+    ben, owner = ground.actors["ben"].account_id, {"is_owner": True, "level": 7}
+    async with ground.trial() as tx:
+        await give_parents(ground, tx)
+        await insert(ground, tx, "person_roles", owner | {"ends_at": T1})
+        await insert(ground, tx, "person_roles", owner | {"id": uuid4()})
+        with pytest.raises(asyncpg.UniqueViolationError, match="person_roles_one_owner_ix"):
+            async with tx.transaction():
+                await insert(ground, tx, "person_roles", owner | {"id": uuid4(), "account_id": ben})
+        await insert(ground, tx, "person_roles", {"id": uuid4(), "account_id": ben, "level": 7})
+
+
 @pytest.mark.parametrize(
     ("table", "index"),
     [
         ("shares", "shares_digest_key"),
         ("client_keys", "client_keys_digest_key"),
         ("sessions", "sessions_cookie_digest_key"),
+        ("invites", "invites_digest_key"),
     ],
 )
 async def test_a_token_stands_for_one_thing_for_ever(ground: Ground, table: str, index: str) -> None:
@@ -382,6 +492,7 @@ async def test_a_token_stands_for_one_thing_for_ever(ground: Ground, table: str,
         "shares": WITHDRAWN | {"digest": b"same"},
         "client_keys": {"digest": b"same", "ended_at": T1},
         "sessions": {"cookie_digest": b"same", "ended_at": T1, "end_reason": "signed_out"},
+        "invites": BY_EMAIL | {"digest": b"same", "status": "withdrawn", "ended_at": T1},
     }[table]
     async with ground.trial() as tx:
         await give_parents(ground, tx)
@@ -392,12 +503,27 @@ async def test_a_token_stands_for_one_thing_for_ever(ground: Ground, table: str,
 
 
 async def test_every_new_promise_of_uniqueness_was_tried(ground: Ground) -> None:
-    """Of the tables of sharing: what is unique besides their ids."""
+    """Of the tables of sharing, of persons and of invites: what is unique besides their ids."""
     found = await ground.rows(
         "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indisunique AND NOT indisprimary AND indrelid::regclass::text = ANY($1)",
-        ["teams", "team_memberships", "object_types", "records", "shares", "client_keys"],
+        [
+            "teams",
+            "team_memberships",
+            "object_types",
+            "records",
+            "shares",
+            "client_keys",
+            "persons",
+            "person_roles",
+            "person_offers",
+            "grants",
+            "fhir_servers",
+            "invites",
+        ],
     )
-    tried = {*OVER_AND_AGAIN, "team_memberships_one_owner_ix", "shares_digest_key", "client_keys_digest_key"}
+    tried = {
+        *OVER_AND_AGAIN, "team_memberships_one_owner_ix", "person_roles_one_owner_ix", "shares_digest_key", "client_keys_digest_key", "invites_digest_key",
+    }  # fmt: skip
     assert {row["name"] for row in found} == tried
     assert {str(status) for status in LIVE} == {"pending", "active"}
 

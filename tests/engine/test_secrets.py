@@ -16,6 +16,7 @@ import pytest
 import structlog
 
 from hospitium.engine import secrets
+from hospitium.engine.invites.codes import InviteAnswer, InviteCode
 from hospitium.engine.secrets import (
     ClientKeyText,
     DerivationKey,
@@ -31,7 +32,17 @@ from hospitium.engine.secrets import (
 
 PERCENT = "%s %r"  # the old way, as loggers and libraries still do it
 CANARY = "canary-5e1f-do-not-print"
-TYPES = (Secret, Password, HashedPassword, LinkToken, RandomText, SessionCookie, ClientKeyText)
+TYPES = (
+    Secret,
+    Password,
+    HashedPassword,
+    LinkToken,
+    RandomText,
+    SessionCookie,
+    ClientKeyText,
+    InviteCode,
+    InviteAnswer,
+)
 KEY = DerivationKey(1, b"k" * 32)
 ROW = UUID("69a42a40-0000-8286-aa4a-3ec1e2485350")
 BASE_62 = set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")

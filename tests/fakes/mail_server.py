@@ -190,7 +190,9 @@ class BrokenServer:
                 return
 
 
-def make_certificate(directory: Path, *, address: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
+def make_certificate(
+    directory: Path, *, address: str = "127.0.0.1", names: tuple[str, ...] = ()
+) -> tuple[ssl.SSLContext, Path]:
     """Make a certificate that vouches for itself; return what a server needs, and the file that a client may trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.example")])
@@ -204,7 +206,10 @@ def make_certificate(directory: Path, *, address: str = "127.0.0.1") -> tuple[ss
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address(address)), *map(x509.DNSName, names)]
+            ),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -114,7 +114,10 @@ def _backends(installation: Installation) -> list[int]:
 
 
 async def _is_ready(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.address, timeout=10) as http, asyncio.timeout(60):
+    async with (
+        httpx.AsyncClient(base_url=server.address, timeout=10, verify=False) as http,
+        asyncio.timeout(60),
+    ):
         while True:
             try:
                 # As many at once as there are connections: each may be one that is dead and doesn't know it yet.

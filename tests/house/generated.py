@@ -20,6 +20,7 @@ from litestar.exceptions import (
 from structlog.testing import capture_logs
 
 from hospitium import __main__ as main, settings
+from hospitium.doors.bluebutton import routes as bluebutton
 from hospitium.doors.cli.house import VIOLATED
 from hospitium.doors.cli.main import cli
 from hospitium.doors.console import errors as console_errors, forms, routes as console, texts
@@ -29,10 +30,12 @@ from hospitium.doors.native import errors as native_errors, routes as native
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
 from hospitium.engine import errors
 from hospitium.engine.events import EventKind
+from hospitium.engine.invites.lifecycle import MOVES as INVITE_MOVES
 from hospitium.engine.offers.lifecycle import MOVES as OFFER_MOVES
 from hospitium.engine.organizations.lifecycle import MOVES as ORGANIZATION_MOVES
 from hospitium.engine.partnerships.lifecycle import MOVES as PARTNERSHIP_MOVES
 from hospitium.engine.permissions import RULES
+from hospitium.engine.persons.lifecycle import MOVES as PERSON_OFFER_MOVES
 from hospitium.engine.records.lifecycle import MOVES as RECORD_MOVES
 from hospitium.engine.shares.lifecycle import MOVES as SHARE_MOVES
 
@@ -49,6 +52,7 @@ DIRECTORY = ROOT / "docs" / "reference"
 SURFACES: Mapping[str, tuple[tuple[Route, ...], str]] = {
     "RadOrderPad": (radorderpad.ROUTES, "/api"),
     "Medable": (medable.ROUTES, ""),
+    "BlueButtonPro": (bluebutton.ROUTES, ""),
     "own": (native.ROUTES, ""),
     "pages": (console.ROUTES, ""),
 }
@@ -122,6 +126,38 @@ WHEN = {
     EventKind.SHARE_IMPORTED: "A world file brought a share, in the status it says.",
     EventKind.CLIENT_KEY_MADE: "The operator, or a world file, made a client key of an organization.",
     EventKind.CLIENT_KEY_ENDED: "The operator ended a client key.",
+    EventKind.FHIR_SERVER_ADDED: "An administrator, the operator or a world file added a FHIR server; `grants` names its owner's.",
+    EventKind.FHIR_SERVER_CHANGED: "A FHIR server was changed; `suspended` if its address was, and with it the grants on it.",
+    EventKind.FHIR_SERVER_CONFIRMED: "An administrator confirmed that the patients at the new address are the same ones.",
+    EventKind.FHIR_SERVER_REMOVED: "A FHIR server was removed; `grants` names those that ended.",
+    EventKind.FHIR_SERVER_LOADED: "The operator, or a world file, loaded resources into a built-in FHIR server; it counts them, and names none.",
+    EventKind.FHIR_SERVER_SEARCHED: "Somebody looked for a patient by an identifier; `found` says none, one or several, never which.",
+    EventKind.GRANT_MADE: "An administrator granted somebody access to a FHIR server, or to one patient there. To an account, it comes before what that inherits, so a restore makes it again.",
+    EventKind.GRANT_ENDED: "A grant on a FHIR server was ended, by its owner's side or by whoever administers the person it was given to.",
+    EventKind.INVITE_MADE: "Somebody invited to the record of a patient; `form` says whether by code or by e-mail, never to which address.",
+    EventKind.INVITE_RESENT: "The mail of an invite was sent again, with a new link.",
+    EventKind.INVITE_REPLACED: "An open invite was closed, because it was issued again with another code.",
+    EventKind.INVITE_WITHDRAWN: "An open invite was taken back, or its FHIR server removed.",
+    EventKind.INVITE_BOUND: "Somebody registered with the code of an invite: it is for that account alone.",
+    EventKind.INVITE_ANSWERED_WRONG: "The code of an invite came with a wrong answer, or with the address of an account there is; `wrong_answers` counts them.",
+    EventKind.INVITE_LOCKED: "The fifth wrong answer: an invite can't be taken up any more.",
+    EventKind.INVITE_ACCEPTED: "An invite was accepted with a person; `grants` names the grant that began.",
+    EventKind.INVITE_DECLINED: "Whom an invite was for declined it.",
+    EventKind.INVITE_EXPIRED: "Nobody accepted an invite in time; written down by the sweep.",
+    EventKind.INVITE_UNDONE: "An invite was bound to, or accepted by, an account that is gone or whose mailbox was another's: what it gave ended.",
+    EventKind.INVITE_IMPORTED: "A world file brought an invite, in the status it says.",
+    EventKind.PERSON_CREATED: "Somebody made a person, and owns it.",
+    EventKind.PERSON_UPDATED: "What is said of a person was changed; `fields` names what, never how.",
+    EventKind.PERSON_DELETED: "A person was deleted, by its owner or with the account of the only one who could own it; `grants` names those that ended, and each is told by an event of its own, too.",
+    EventKind.PERSON_OFFERED: "An administrator of a person offered its care to an address, which is never said.",
+    EventKind.PERSON_ACCEPTED: "The holder of that address took it up, and looks after the person.",
+    EventKind.PERSON_DECLINED: "The holder of that address declined it.",
+    EventKind.PERSON_WITHDRAWN: "An offer was taken back, replaced by another to the same address, or its maker could make it no more.",
+    EventKind.PERSON_EXPIRED: "Nobody answered the offer in time; written down by the sweep.",
+    EventKind.PERSON_ROLE_CHANGED: "Somebody looks after a person at another level.",
+    EventKind.PERSON_ROLE_ENDED: "Somebody looks after a person no more, by himself, by an administrator of it, or with his account.",
+    EventKind.PERSON_TRANSFERRED: "A person got another owner (`target`); the one before (`source`) is its administrator.",
+    EventKind.PERSON_IMPORTED: "A world file brought a person.",
     EventKind.TRAIL_RETIRED: "The operator took an old month out of the trail; its seals stay.",
     EventKind.EPOCH_RESTORED: "A backup was restored; `voided` counts the sessions, links, offers and deliveries it ended, `applied` what the trail ended again.",
     EventKind.EPOCH_CONFIRMED: "The operator released the grants that a restore held.",
@@ -211,7 +247,7 @@ def errors_page() -> str:
         [
             *_head("Errors", "the tables in `doors/*/errors.py`"),
             "The engine refuses with a kind and its data; each door has one total table from kinds to its own form. The RadOrderPad",
-            'surface answers `{"success": false, "message", "error": {"code", …}}`, the Medable surface a fault with `code` and `errCode`; our own answers a problem of RFC 9457 whose',
+            'surface answers `{"success": false, "message", "error": {"code", …}}`, the Medable surface a fault with `code` and `errCode`; our own and the BlueButtonPro surface answer a problem of RFC 9457 whose',
             "`type` is `urn:hospitium:problem:` and the word below; a page for people has the title below (a password or an address that is",
             "wrong is said at its field); the command line prints the message and exits with the code.",
             "",
@@ -248,6 +284,20 @@ def lifecycle_page() -> str:
             "",
             *_drawn("pending", "make", OFFER_MOVES),
             "",
+            "## Person offer",
+            "",
+            "Made by an administrator of a person. One past its time is over by the clock, whether or not the sweep has run; one whose maker",
+            "could make it no more is withdrawn.",
+            "",
+            *_drawn("pending", "offer", PERSON_OFFER_MOVES),
+            "",
+            "## Invite",
+            "",
+            "Made by code (`unbound`) or by e-mail (`bound`, to an address). One past its time is over by the clock, whether or not the sweep",
+            "has run; so is one by code after five wrong answers. Its code and answer are forgotten when it leaves `unbound`.",
+            "",
+            *_drawn("unbound", "make", INVITE_MOVES),
+            "",
             "## Share",
             "",
             "Made by `offer`; one that needs no acceptance is `active` from the start. One past its time, or whose window has closed, is over by",
@@ -279,7 +329,7 @@ def events_page() -> str:
             *_head("Events", "`engine/events.py`"),
             "What can have happened. Each is one row, written in the deed's own transaction, and never changed. It holds ids, kinds,",
             "levels, times and counts; never names, addresses, messages or search values. `event_parties` names the organizations and",
-            "accounts in whose trails it stands; whoever did it always does.",
+            "accounts, and the persons, in whose trails it stands; whoever did it always does.",
             "",
             *_table(["kind", "when", "recorded in"], rows),
         ]

@@ -129,6 +129,7 @@ def _spelled(parameter: re.Match[str]) -> str:
 
 def test_every_setting_named_is_a_setting() -> None:
     known = {setting.name for setting in SETTINGS} | {"SOAK_ROUNDS", "HOSPITIUM_SOAK"}
+    known |= {str(param.envvar) for command in cli.commands.values() for param in command.params}
     prefixes = ("HOSPITIUM_", "DATABASE_", "PUBLIC_URL", "REGISTRATION")
     unknown = {
         word

@@ -12,9 +12,11 @@ from house.tree import calls, members_named, modules
 MAY_SAY = {
     "account", "organization", "role", "reason", "fields", "status", "was", "version", "source", "target", "grants",
     "permission", "refusal", "month", "events", "parties", "template", "sessions",
-    "epoch", "taken_at", "voided", "applied", "object_type", "owner",
+    "epoch", "taken_at", "voided", "applied", "object_type", "owner", "level",
+    "fhir_server", "patient", "grantee", "grantee_kind", "person", "form", "replaces", "grant", "wrong_answers", "suspended",
+    "found",  # whether a search found none, one or several
 }  # fmt: skip
-_COLUMNS = {"subject", "organizations", "accounts"}
+_COLUMNS = {"subject", "organizations", "accounts", "persons"}
 
 
 def test_every_kind_is_recorded_somewhere() -> None:
@@ -51,7 +53,10 @@ def test_events_say_ids_kinds_levels_times_and_counts_only() -> None:
 
 
 def test_every_deed_that_changes_something_records_it() -> None:
-    told = ("events.record", "_tell", "tell", "tell_all", "_tell_of")
+    told = (
+        "events.record", "_tell", "tell", "tell_all", "_tell_of", "tell_role",
+        "roles.leave", "roles.hand_over", "ending.end_person",  # of persons: each tells of what it does
+    )  # fmt: skip
     # Steps of a deed that records for them, and work no trail is about.
     silent_steps = {
         "start_for_partnership", "end_caused_by",  # partnerships record the ids of the grants
@@ -60,6 +65,9 @@ def test_every_deed_that_changes_something_records_it() -> None:
         "start_for_share", "end_caused_by_shares", "grant",  # shares do
         "mailbox_of", "address_of", "find",  # change nothing
         "end_orphans", "decline", "end_again",  # each share that ends is told by shares/ending.py
+        "may_make", "replaceable",  # change nothing
+        "forget_some_removed",  # that their server was removed has been told
+        "start_for_owner_of_server", "start_for_invite",  # FHIR servers and invites do
         "issue", "use", "end",  # of links: accounts record what a link was sent for, and what it did
         "void_all",  # a restore records how many
         "look",  # changes nothing

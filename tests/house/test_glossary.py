@@ -19,8 +19,12 @@ PARTS = {
     "event_parties": "party",
     "familiar_networks": "familiar network",
     "event_seals": "seal",
+    "fhir_resources": "FHIR resource",
+    "fhir_servers": "FHIR server",
     "idempotency_keys": "key",
     "partnership_tallies": "tally",
+    "person_offers": "person offer",
+    "person_roles": "person role",
     "refresh_tokens": "refresh token",
 }
 

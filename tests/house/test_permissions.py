@@ -8,6 +8,7 @@ import pytest
 from litestar import get
 
 from hospitium import app
+from hospitium.doors.bluebutton import routes as bluebutton
 from hospitium.doors.console import routes as console
 from hospitium.doors.medable import routes as medable
 from hospitium.doors.native import routes as native
@@ -18,7 +19,7 @@ from house.tree import calls, members_named, modules
 
 # Steps of other deeds: who calls them has asked for the permission of the whole.
 STEPS = {
-    "engine/accounts/life.py": {"erase"},
+    "engine/accounts/life.py": {"erase", "register_with_proof"},
     "engine/deliveries/actions.py": {"queue", "claim", "end", "put_off", "spread", "forget_outlived"},
     "engine/grants/actions.py": {
         "start_for_partnership",
@@ -29,6 +30,9 @@ STEPS = {
         "end_all_of",
         "end_all_on_record",
     },
+    "engine/fhir_resources/actions.py": {"forget_some_removed"},
+    "engine/fhir_servers/actions.py": {"note_search", "suspend_again"},
+    "engine/invites/actions.py": {"expire_one", "end_again"},
     "engine/links/actions.py": {"issue", "use", "end", "forget_outlived"},
     "engine/memberships/actions.py": {"start", "end_all_of"},
     "engine/offers/actions.py": {"expire_one"},
@@ -49,6 +53,7 @@ STEPS = {
 TABLES = {
     "radorderpad": radorderpad.ROUTES,
     "medable": medable.ROUTES,
+    "bluebutton": bluebutton.ROUTES,
     "native": native.ROUTES,
     "console": console.ROUTES,
 }

@@ -14,6 +14,7 @@ READERS = {
     "engine/access/check.py": {
         "accounts": "one check is one statement: who, as what, and by which grant, in one snapshot",
         "epochs": "likewise: what a restore holds",
+        "fhir_servers": "likewise: whose a FHIR server is, and whether its grants are suspended",
         "grants": "likewise",
         "organizations": "likewise",
         "records": "likewise: whose a record is",
@@ -22,6 +23,7 @@ READERS = {
         "grants": "parts of that question, for lists that must agree with it",
         "memberships": "likewise",
         "organizations": "likewise",
+        "person_roles": "likewise",
         "team_memberships": "likewise",
     },
     "engine/client_keys/queries.py": {
@@ -52,6 +54,7 @@ READERS = {
     "engine/teams/queries.py": {"accounts": "a member is shown with his name"},
     "engine/deliveries/queries.py": {
         "accounts": "to whom a mail goes and what it is about, read when it is sent and never before",
+        "invites": "likewise",
         "memberships": "likewise: who administers an organization at that moment",
         "object_types": "likewise: what kind of thing is shared",
         "offers": "likewise",
@@ -60,12 +63,31 @@ READERS = {
         "organizations": "likewise: the names",
         "partnerships": "likewise: the two sides, for no actor that is one of them",
     },
+    "engine/fhir_resources/actions.py": {
+        "fhir_servers": "the resources of a server that was removed are deleted with it, some at a time"
+    },
+    "engine/grants/on_servers.py": {
+        "fhir_servers": "what a member was granted ends on every FHIR server of an organization, in one statement"
+    },
+    "engine/fhir_servers/queries.py": {
+        "organizations": "the one FHIR server of a tax id is found in one statement"
+    },
+    "engine/grants/queries.py": {"fhir_servers": "a grant is shown with the name of its FHIR server"},
+    "engine/invites/queries.py": {
+        "accounts": "an invite is shown with the account it is tied to, and is one's own by one's proved address",
+        "fhir_servers": "and with the name of its FHIR server; none is open where that is gone",
+        "organizations": "or its organization isn't active",
+    },
     "engine/links/actions.py": {"deliveries": "a link is kept for as long as a delivery names it"},
     "engine/epochs/queries.py": {
         "events": "which lines of an exported trail the backup has",
         "grants": "how far a restore's hold must reach",
         "memberships": "likewise",
+        "person_roles": "likewise",
         "team_memberships": "likewise",
+    },
+    "engine/persons/queries.py": {
+        "accounts": "whoever looks after a person, or offers it, is shown with name and address; and whose an address is, if it is proved"
     },
     "engine/offers/queries.py": {"organizations": "an offer is shown with who makes it"},
     "engine/memberships/queries.py": {
@@ -102,6 +124,8 @@ SELECTORS = {
     "engine/shares/importing.py": "whether a world file's share is there, asked by nobody else",
     "engine/teams/actions.py": "the teams of one organization, inside the UPDATE that leaves them",
     "engine/events.py": "the trail",
+    "engine/fhir_resources/actions.py": "rows of many resources, made by INSERT … SELECT, and which to delete, inside the DELETE",
+    "engine/grants/on_servers.py": "the FHIR servers of one organization, inside the UPDATE",
     "engine/grants/actions.py": "rows of a new pair of grants, made by INSERT … SELECT",
     "engine/idempotency.py": "one table, one file",
     "engine/throttles/actions.py": "rows to count, made by INSERT … SELECT",

@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 from schemathesis.engine import events, from_schema
 
+import cast
 from cast import PEOPLE, House, connected, data
 from doors.manners import partner
 from doors.medable.sharing import AT, defines, done, makes, offers
@@ -35,6 +36,11 @@ MEANT: dict[tuple[str, str], str] = {
         "positive_data_acceptance",
     ): "email, accountId or teamId, one of the three; a level of the type's chain",
     (
+        "native_fhir_servers_create",
+        "positive_data_acceptance",
+    ): "an address and credentials, of a remote server alone; a token, or a user and a password",
+    ("native_invites_make_in_bulk", "positive_data_acceptance"): "keys of which no two are the same",
+    (
         "medable_connections_create",
         "positive_data_acceptance",
     ): "email or _id, one of the two; somebody to share with",
@@ -42,6 +48,24 @@ MEANT: dict[tuple[str, str], str] = {
         "medable_connections_create_of_account",
         "positive_data_acceptance",
     ): "email or _id, one of the two; somebody to share with",
+    (
+        "bluebutton_invites_create_by_code",
+        "positive_data_acceptance",
+    ): "a patient, by id or identifier; a header",
+    (
+        "bluebutton_invites_create_by_email",
+        "positive_data_acceptance",
+    ): "a patient, by id or identifier; a header",
+    ("bluebutton_invites_list_sent", "positive_data_acceptance"): "a header, of which there are two",
+    ("bluebutton_invites_find", "positive_data_acceptance"): "an answer that isn't blank",
+    (
+        "bluebutton_invites_accept_by_code",
+        "positive_data_acceptance",
+    ): "an answer that isn't blank; the code twice",
+    ("bluebutton_invites_accept", "positive_data_acceptance"): "the id twice",
+    ("bluebutton_invites_register", "positive_data_acceptance"): "an answer that isn't blank; the code twice",
+    ("bluebutton_invites_reissue", "positive_data_acceptance"): "an answer that isn't blank",
+    ("bluebutton_grants_make", "positive_data_acceptance"): "a role that may be given, to whom it may be",
     ("medable_connections_read", "positive_data_acceptance"): "a token that waits: what is none is 400 here",
     (
         "medable_connections_accept",
@@ -55,6 +79,14 @@ MEANT: dict[tuple[str, str], str] = {
         "medable_accounts_verify",
         "positive_data_acceptance",
     ): "a token that waits, with a password or a session",
+    (
+        "bluebutton_persons_create",
+        "positive_data_acceptance",
+    ): "a birth date is a day there is, and none to come",
+    (
+        "bluebutton_persons_change",
+        "positive_data_acceptance",
+    ): "a birth date is a day there is, and none to come",
     ("medable_objects_create", "positive_data_acceptance"): "two different names, and none that is reserved",
     **{
         (f"medable_{name}", "positive_data_acceptance"): "an object there is: one that isn't is 400 here"
@@ -219,6 +251,8 @@ def untrue(house: House) -> Iterator[dict[str, Any]]:
     yield described
     described.clear()
     described.update(kept)
+    # What holds answers against it has parts of it by heart.
+    cast._DOCUMENTED.clear()
 
 
 async def test_a_document_that_is_not_true_is_found_out(house: House, untrue: dict[str, Any]) -> None:

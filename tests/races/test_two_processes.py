@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 from cli import running
 from cli.conftest import PASSWORD
-from cli.running import Installation
+from cli.running import Installation, Server
 
 AT = "/northside/v2"
 WORLD = f"""
@@ -153,14 +153,13 @@ async def opened(
 ) -> AsyncIterator[Pair]:
     """Run both servers, each as it is or as a script has it, and lend a pair with a record at them."""
 
-    def as_it_is_run(script: str) -> None:
-        command = (sys.executable, "-c", script) if script else (sys.executable, "-m", "hospitium")
-        monkeypatch.setattr(running, "COMMAND", command)
+    def serving(script: str) -> AbstractContextManager[Server]:
+        if script:
+            monkeypatch.setattr(running, "COMMAND", (sys.executable, "-c", script))
+        return installation.serving("serve", "--port", "0", anew=bool(script))
 
-    as_it_is_run(first)
-    with installation.serving("serve", "--port", "0") as one:
-        as_it_is_run(second)
-        with installation.serving("serve", "--port", "0") as two:
+    with serving(first) as one:
+        with serving(second) as two:
             assert one.process.pid != two.process.pid
             assert one.address != two.address
             async with (

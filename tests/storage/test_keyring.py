@@ -63,6 +63,8 @@ def test_it_makes_each_key_once_and_keeps_it_private(keys: Path) -> None:
         "signing-1.json": 0o600,
         "links-1.json": 0o600,
         "seals-1.json": 0o600,
+        "codes-1.json": 0o600,
+        "credentials-1.json": 0o600,
     }
     again = Keyring.load(keys, NOW + timedelta(days=1), make=True)
     for purpose in KeyPurpose:
@@ -224,7 +226,9 @@ async def test_the_database_meets_keys_and_knows_them_again(keys: Path, database
     await meet(database, Keyring.load(keys, NOW, make=False))
     async with database.transaction() as tx:
         met = await tx.fetch("SELECT purpose, number FROM known_keys ORDER BY 1, 2")
-    assert [tuple(row) for row in met] == [("links", 1), ("links", 2), ("seals", 1), ("signing", 1)]
+    assert [tuple(row) for row in met] == [
+            ("codes", 1), ("credentials", 1), ("links", 1), ("links", 2), ("seals", 1), ("signing", 1),
+        ]  # fmt: skip
     # It keeps what tells keys apart, not the keys.
     async with database.transaction() as tx:
         kept = b"".join([row["fingerprint"] for row in await tx.fetch("SELECT fingerprint FROM known_keys")])

@@ -43,6 +43,9 @@ GOOD: dict[str, list[tuple[str, Any, Any]]] = {
     "ADDRESS_FAILURES_PER_MINUTE": [("6", lambda s: s.limits.network, Limit(6, timedelta(seconds=10)))],
     "ACCOUNT_FAILURES_PER_HOUR": [("60", lambda s: s.limits.account, Limit(60, timedelta(minutes=1)))],
     "MAILBOX_MAILS_PER_HOUR": [("1", lambda s: s.limits.mailbox, Limit(1, timedelta(hours=1)))],
+    "INVITE_DAYS": [("0", lambda s: s.invite_life, None), ("7", lambda s: s.invite_life, timedelta(days=7))],
+    "UNKNOWN_CODES_PER_MINUTE": [("6", lambda s: s.limits.codes, Limit(6, timedelta(seconds=10)))],
+    "IDENTIFIER_MISSES_PER_HOUR": [("60", lambda s: s.limits.identifiers, Limit(60, timedelta(minutes=1)))],
     "PASSWORDS_AT_ONCE": [("64", lambda s: s.passwords_at_once, 64)],
     "PASSWORDS_WAITING": [("0", lambda s: s.passwords_waiting, 0)],
     "SMTP_URL": [(text, lambda s: s.smtp_url, Secret(text)) for text in ("smtp://ada:p%40ss@mail.example:587", "smtps://mail.example", "smtp://127.0.0.1:25?tls=never", "smtp://mail.example?ca=/etc/ssl/own.pem")],
@@ -79,6 +82,9 @@ BAD: dict[str, list[str]] = {
     "TERMINATION_COOLDOWN_DAYS": [*NO_NUMBERS, "36501"],
     "REQUEST_EXPIRY_DAYS": [*NO_NUMBERS, "0", "36501"],
     "RESEND_EXEMPT": ["", "1", "True"],
+    "INVITE_DAYS": [*NO_NUMBERS, "36501"],
+    "UNKNOWN_CODES_PER_MINUTE": [*NO_NUMBERS, "0", "1000001"],
+    "IDENTIFIER_MISSES_PER_HOUR": [*NO_NUMBERS, "0", "1000001"],
     "PASSWORDS_AT_ONCE": [*NO_NUMBERS, "0", "65"],
     "PASSWORDS_WAITING": [*NO_NUMBERS, "10001"],
     "SMTP_URL": ["", "mail.example", "http://mail.example", "smtp://", "smtp://ada:p%40ss@mail.example?tls=never", "smtp://mail.example?tls=maybe", "smtps://mail.example?tls=never", "smtp://mail.example/path", "smtp://ada@mail.example", "smtp://ada:p%40ss@mail.example:port", "smtp://mail.example?verify=no", "smtp://ma il.example"],
@@ -181,4 +187,4 @@ def test_the_page_names_every_setting() -> None:
 def test_no_setting_goes_unread() -> None:
     source = inspect.getsource(settings.read)
     assert [setting.name for setting in SETTINGS if f'"{setting.name}"' not in source] == []
-    assert len(Settings.__struct_fields__) >= len(SETTINGS) - 7  # six of them are the rules, three the limits
+    assert len(Settings.__struct_fields__) >= len(SETTINGS) - 9  # six of them are the rules, five the limits

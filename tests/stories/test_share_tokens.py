@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from cast import Caller, House
+from cast import Caller, House, contents
 from doors.medable.sharing import AT, defines, done, fault, makes, shares
 
 PAT = "pat@mail.example"
@@ -27,9 +27,9 @@ LISTS = (
 
 async def every_row(house: House) -> str:
     """Return everything the database holds, as text: what a stolen dump would show."""
-    tables = await house.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    rows = [await house.rows(f'SELECT t::text FROM "{name}" AS t') for (name,) in tables]
-    return repr(rows)
+    async with house.database.transaction() as tx:
+        tables = await tx.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return repr(await contents(tx, (name for (name,) in tables)))
 
 
 async def all_that_is_answered(caller: Caller, record: str, share: str) -> str:

@@ -530,10 +530,8 @@ def test_the_server_does_what_the_model_says(
             house = await stack.enter_async_context(
                 House.open(database_url, StillClock(), tmp_path / "keys", limits)
             )
-            # No connection is kept: the server would close it while Hypothesis thinks.
-            http = httpx.AsyncClient(
-                base_url=house.base_url, timeout=60, limits=httpx.Limits(max_keepalive_connections=0)
-            )
+            # Its own: what it is answered is held against the model, which is enough.
+            http = httpx.AsyncClient(base_url=house.base_url, timeout=60, verify=False)
             house.http = await stack.enter_async_context(http)
             house.stranger = Caller(house.http)
             return house
@@ -544,7 +542,7 @@ def test_the_server_does_what_the_model_says(
             run_state_machine_as_test(
                 Organizations,
                 settings=settings(
-                    max_examples=min(rounds * 3 // 4, 1_000),
+                    max_examples=min(rounds * 3 // 4, 1_000) if soaking else 10,
                     stateful_step_count=60 if soaking else 30,
                     derandomize=not soaking,
                     database=None,

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hospitium.engine import idempotency
 from hospitium.engine.deliveries import actions as deliveries
+from hospitium.engine.fhir_resources import actions as resources
+from hospitium.engine.invites import actions as invites
 from hospitium.engine.links import actions as links
 from hospitium.engine.offers import actions as offers
 from hospitium.engine.partnerships import actions as partnerships
+from hospitium.engine.persons import offering as persons
 from hospitium.engine.sessions import actions as sessions
 from hospitium.engine.shares import actions as shares
 from hospitium.engine.throttles import actions as throttles
@@ -41,6 +44,21 @@ async def expire_one_offer(ctx: Context) -> bool:
 async def expire_one_share(ctx: Context) -> bool:
     """Write down of one share that nobody accepted it in time, or that its window has closed."""
     return await shares.expire_one(ctx)
+
+
+async def expire_one_invite(ctx: Context) -> bool:
+    """Mark one overdue invite of a patient as expired, and forget its code."""
+    return await invites.expire_one(ctx)
+
+
+async def expire_one_person_offer(ctx: Context) -> bool:
+    """Mark one overdue offer of the care of a person as expired."""
+    return await persons.expire_one(ctx)
+
+
+async def forget_removed_resources(ctx: Context) -> bool:
+    """Delete some of the resources that a FHIR server had that was removed."""
+    return await resources.forget_some_removed(ctx)
 
 
 async def tidy_sessions(ctx: Context) -> bool:
@@ -90,6 +108,9 @@ SWEEPS = (
     expire_one_partnership,
     expire_one_offer,
     expire_one_share,
+    expire_one_invite,
+    expire_one_person_offer,
+    forget_removed_resources,
     forget_idempotency_keys,
     tidy_sessions,
     forget_throttles,

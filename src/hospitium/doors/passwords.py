@@ -33,7 +33,9 @@ class PasswordGate:
     """Hashes and compares passwords, `at_once` at the same time, with `waiting` more in the queue."""
 
     def __init__(self, *, at_once: int, waiting: int) -> None:
+        self._at_once = at_once
         self._most = at_once + waiting
+        self._unhurried: set[asyncio.Future[None]] = set()
         self._inside = 0
         self.refused = 0
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="argon2")
@@ -44,11 +46,26 @@ class PasswordGate:
         """Return the slow hash of a password. Raises Busy."""
         return HashedPassword(await self._slowly(lambda: _HASHER.hash(password.reveal())))
 
+    async def hash_unhurried(self, password: Password) -> HashedPassword:
+        """Return the slow hash of a password, once a thread is free: for many in a row, which must take nobody's place in the queue."""
+        while self._inside >= self._at_once:
+            left = asyncio.get_running_loop().create_future()
+            self._unhurried.add(left)
+            try:
+                await left
+            finally:
+                self._unhurried.discard(left)
+        return await self.hash(password)
+
     async def compare(self, password: Password, kept: tuple[UUID, HashedPassword] | None) -> PasswordVerdict:
         """Compare a password with the one an account has, or with nobody's if there is no account. Raises Busy."""
         account_id, compared_with = kept or (None, self._nobodys)
         fits = await self._slowly(lambda: _fits(compared_with, password))
         return PasswordVerdict(account_id, compared_with, fits and account_id is not None)
+
+    async def fits(self, secret: Password, kept: HashedPassword) -> bool:
+        """Return whether a secret is the one a slow hash was made of. Raises Busy."""
+        return await self._slowly(lambda: _fits(kept, secret))
 
     @property
     def inside(self) -> int:
@@ -70,6 +87,10 @@ class PasswordGate:
 
     def _leave(self, _: object) -> None:
         self._inside -= 1
+        # All of them: one alone might have ceased to wait meanwhile, and the others would never hear of it.
+        for waiting in self._unhurried:
+            if not waiting.done():
+                waiting.set_result(None)
 
 
 @functools.cache

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hospitium.engine.accounts.mails import Post
+from hospitium.engine.invites.actions import Terms
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from hospitium.doors.unit_of_work import UnitOfWork
     from hospitium.edge import Edge
     from hospitium.engine.partnerships.rules import PartnershipRules
+    from hospitium.engine.sealing import SealingKey
     from hospitium.engine.secrets import DerivationKey
     from hospitium.engine.throttles.rules import Limits
     from hospitium.metrics import Metrics
+    from hospitium.outside.fhir import RemoteFhir
+    from hospitium.outside.http import Egress
     from hospitium.storage.database import Database
     from hospitium.tracing import Tracing
 
@@ -37,6 +41,11 @@ class Surroundings(NamedTuple):
     access_tokens: AccessTokens
     passwords: PasswordGate
     link_keys: dict[int, DerivationKey]
+    peppers: dict[int, DerivationKey]
+    sealing_keys: dict[int, SealingKey]
+    egress: Egress
+    remote_fhir: RemoteFhir
+    invite_life: timedelta | None
     rules: PartnershipRules
     registration: str
     public_url: str
@@ -52,6 +61,21 @@ class Surroundings(NamedTuple):
     def post(self) -> Post:
         """What it takes to have links sent."""
         return Post(self.link_key, self.limits.mailbox)
+
+    @property
+    def pepper(self) -> DerivationKey:
+        """The newest key behind which the codes of invites are kept."""
+        return self.peppers[max(self.peppers)]
+
+    @property
+    def sealing_key(self) -> SealingKey:
+        """The newest key that seals what has to be read again."""
+        return self.sealing_keys[max(self.sealing_keys)]
+
+    @property
+    def terms(self) -> Terms:
+        """What every invite has."""
+        return Terms(self.invite_life, self.post)
 
     @property
     def link_key(self) -> DerivationKey:

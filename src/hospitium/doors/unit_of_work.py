@@ -75,14 +75,16 @@ class UnitOfWork:
     ) -> T:
         """Run a deed for whoever sent the request; return what it returns, when it is committed.
 
-        `about`: the id the request names, for the trail of a refusal. `recognize`: who is signed in counts, though
+        Who that is, an access token says; or the cookie that a door has found and judged (`request.state.session`). `about`: the id the request names, for the trail of a refusal. `recognize`: who is signed in counts, though
         anyone may do this. Raises what the deed raises, NotSignedIn, SessionEnded, Unavailable.
         """
         with self._watch(permission):
             who: Who = ANONYMOUS
             authorization = request.headers.get("authorization")
-            if RULES[permission].need is not Need.ANYONE or (recognize and authorization is not None):
-                who = self._access_tokens.session_of(authorization, self.clock())
+            shown: SessionCookie | None = getattr(request.state, "session", None)
+            asked = recognize and (authorization is not None or shown is not None)
+            if RULES[permission].need is not Need.ANYONE or asked:
+                who = shown or self._access_tokens.session_of(authorization, self.clock())
             return await perform_as(self._database, self.clock, who, permission, deed, about=about)
 
     async def perform_for(

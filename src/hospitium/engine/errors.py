@@ -7,7 +7,10 @@
     │   ├── TooManyTargets
     │   ├── WrongTarget
     │   ├── AccountRequired
-    │   └── AcceptanceRequired
+    │   ├── AcceptanceRequired
+    │   ├── WrongAnswer
+    │   ├── NoSuchPatient
+    │   └── SeveralPatients
     ├── NotSignedIn              nobody known asks
     │   ├── WrongCredentials
     │   └── SessionEnded
@@ -24,6 +27,7 @@
     │   └── NotOnesShare
     ├── NotFound                 it is not there, or not for him; the two are one
     │   ├── UnknownClientKey
+    │   ├── UnknownCode
     │   └── DeadLink
     ├── Conflict                 not as things stand
     │   ├── AlreadyConnected
@@ -43,7 +47,9 @@
     ├── KeyReused                this Idempotency-Key came with another request before
     ├── Busy                     too much at once; later
     │   └── TooManyAttempts
-    └── Unavailable              something we stand on is away; later
+    ├── Unavailable              something we stand on is away; later
+    ├── FhirServerAway           a FHIR server can't be asked at present; later
+    └── FhirServerWrong          what a FHIR server answered can't be used
 
 Each door has one total table from these kinds to its own words (`doors/*/errors.py`); a test holds it total.
 """
@@ -117,6 +123,27 @@ class AcceptanceRequired(Invalid):
 
     def __init__(self, field: str) -> None:
         super().__init__(field, "is not possible: what is shared here must be accepted")
+
+
+class WrongAnswer(Invalid):
+    """The answer to an invite's question is wrong; it counts (ruling 18)."""
+
+    def __init__(self, field: str = "security_answer") -> None:
+        super().__init__(field, "is not right")
+
+
+class NoSuchPatient(Invalid):
+    """No patient of the FHIR server is the one that was named: `field` says how."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "names no patient of this FHIR server")
+
+
+class SeveralPatients(Invalid):
+    """More than one patient of the FHIR server has the identifier that was named."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "names more than one patient of this FHIR server")
 
 
 class NotSignedIn(Refusal):
@@ -220,7 +247,7 @@ class NotFound(Refusal):
     """It is not there, or not for the caller to know of: `resource` is the noun he asked for."""
 
     def __init__(self, resource: str) -> None:
-        super().__init__(f"{resource.capitalize()} not found")
+        super().__init__(f"{resource[:1].upper()}{resource[1:]} not found")
         self.resource = resource
 
 
@@ -230,6 +257,14 @@ class UnknownClientKey(NotFound):
     def __init__(self) -> None:
         Refusal.__init__(self, "No application of this organization has this client key")
         self.resource = "app"
+
+
+class UnknownCode(NotFound):
+    """No open invite has this code: unknown, used, locked and expired ones, and those of others, are one (ruling 18)."""
+
+    def __init__(self) -> None:
+        Refusal.__init__(self, "There is no open invitation with this code")
+        self.resource = "invite"
 
 
 class DeadLink(NotFound):
@@ -385,6 +420,21 @@ class Unavailable(Refusal):
             "The service is unavailable for the moment; nothing was changed that you were told of"
         )
         self.retry_after = retry_after
+
+
+class FhirServerAway(Refusal):
+    """A FHIR server can't be asked at present: worth trying again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("The FHIR server can't be reached at present; try again later")
+        self.retry_after = retry_after
+
+
+class FhirServerWrong(Refusal):
+    """What a FHIR server answered can't be used. What it was stays between it and us."""
+
+    def __init__(self) -> None:
+        super().__init__("The FHIR server gave an answer that can't be used")
 
 
 def kinds() -> set[type[Refusal]]:

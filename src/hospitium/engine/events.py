@@ -2,7 +2,7 @@
 
 One append-only table, written in the deed's own transaction: if the event can't be written, the deed didn't happen.
 Events hold ids, kinds, levels and times; never names, addresses, messages or search values. `event_parties` names the
-organizations and accounts it concerns, so one fact stands in every trail it belongs to.
+organizations, accounts and persons it concerns, so one fact stands in every trail it belongs to.
 
 Nothing shared is locked here. The order in which events will be sealed is (`transaction`, `position`): the id of the
 transaction that wrote them, and a sequence within it; a sealer takes what lies below the oldest running transaction.
@@ -115,6 +115,38 @@ class EventKind(StrEnum):
     SHARE_IMPORTED = "share.imported"
     CLIENT_KEY_MADE = "client_key.made"
     CLIENT_KEY_ENDED = "client_key.ended"
+    FHIR_SERVER_ADDED = "fhir_server.added"
+    FHIR_SERVER_CHANGED = "fhir_server.changed"
+    FHIR_SERVER_CONFIRMED = "fhir_server.confirmed"
+    FHIR_SERVER_REMOVED = "fhir_server.removed"
+    FHIR_SERVER_LOADED = "fhir_server.loaded"
+    FHIR_SERVER_SEARCHED = "fhir_server.searched"
+    GRANT_MADE = "grant.made"
+    GRANT_ENDED = "grant.ended"
+    PERSON_CREATED = "person.created"
+    PERSON_UPDATED = "person.updated"
+    PERSON_DELETED = "person.deleted"
+    PERSON_OFFERED = "person.offered"
+    PERSON_ACCEPTED = "person.accepted"
+    PERSON_DECLINED = "person.declined"
+    PERSON_WITHDRAWN = "person.withdrawn"
+    PERSON_EXPIRED = "person.expired"
+    PERSON_ROLE_CHANGED = "person.role_changed"
+    PERSON_ROLE_ENDED = "person.role_ended"
+    PERSON_TRANSFERRED = "person.transferred"
+    PERSON_IMPORTED = "person.imported"
+    INVITE_MADE = "invite.made"
+    INVITE_RESENT = "invite.resent"
+    INVITE_REPLACED = "invite.replaced"
+    INVITE_WITHDRAWN = "invite.withdrawn"
+    INVITE_BOUND = "invite.bound"
+    INVITE_ANSWERED_WRONG = "invite.answered_wrong"
+    INVITE_LOCKED = "invite.locked"
+    INVITE_ACCEPTED = "invite.accepted"
+    INVITE_DECLINED = "invite.declined"
+    INVITE_EXPIRED = "invite.expired"
+    INVITE_UNDONE = "invite.undone"
+    INVITE_IMPORTED = "invite.imported"
     TRAIL_RETIRED = "trail.retired"
     DELIVERY_RETRIED = "delivery.retried"
     EPOCH_RESTORED = "epoch.restored"
@@ -124,6 +156,7 @@ class EventKind(StrEnum):
 class PartyKind(StrEnum):
     ORGANIZATION = "organization"
     ACCOUNT = "account"
+    PERSON = "person"
 
 
 events = Table(
@@ -320,6 +353,7 @@ class Told(NamedTuple):
     organizations: Iterable[UUID | None] = ()
     accounts: Iterable[UUID | None] = ()
     data: Mapping[str, Any] = MappingProxyType({})
+    persons: Iterable[UUID | None] = ()
 
     def parties(self, actor: Actor) -> dict[UUID, str]:
         """Return who is concerned, and as what."""
@@ -329,7 +363,8 @@ class Told(NamedTuple):
             if party
         }
         accounts = {party: PartyKind.ACCOUNT.value for party in (*self.accounts, actor.account_id) if party}
-        return organizations | accounts
+        persons = {party: PartyKind.PERSON.value for party in self.persons if party}
+        return organizations | accounts | persons
 
     def said(self) -> dict[str, Any]:
         """Return its data without what is not said."""
@@ -343,14 +378,15 @@ async def record(
     subject: tuple[str, UUID | None],
     organizations: Iterable[UUID | None] = (),
     accounts: Iterable[UUID | None] = (),
+    persons: Iterable[UUID | None] = (),
     **data: Any,
 ) -> UUID:
     """Write that something happened, in this deed's transaction; return the event's id.
 
-    `subject`: noun and id of what it happened to. `organizations`, `accounts`: in whose trails it stands, besides the
+    `subject`: noun and id of what it happened to. `organizations`, `accounts`, `persons`: in whose trails it stands, besides the
     actor's own. `data`: ids, kinds, levels, times and counts only.
     """
-    told = Told(subject, organizations, accounts, data)
+    told = Told(subject, organizations, accounts, data, persons)
     parties = told.parties(ctx.actor)
     event_id = ctx.new_id()
     await _RECORD.run(

@@ -79,7 +79,9 @@ _CLAIM = Statement(
     )
 )
 _mine = (_c.account_id == bindparam("account_id")) & (_c.key == bindparam("key"))
-_KEPT = Query(select(_c.request_digest, _c.status, _c.answer).where(_mine), struct(KeptAnswer))
+_kept = select(_c.request_digest, _c.status, _c.answer).where(_mine)
+_KEPT = Query(_kept, struct(KeptAnswer))
+_STILL_KEPT = Query(_kept.where(_c.claimed_at > bindparam("outlived")), struct(KeptAnswer))
 _KEEP = Statement(
     update(idempotency_keys)
     .where(_c.account_id == bindparam("of_account"), _c.key == bindparam("of_key"))
@@ -111,6 +113,19 @@ async def claim(ctx: Context, key: str, request_digest: bytes) -> KeptAnswer | N
     if kept is None:
         raise Unavailable(1)  # swept away this very moment: a second try finds it free
     if kept.request_digest != request_digest:
+        raise KeyReused
+    return kept
+
+
+async def kept_before(ctx: Context, key: str, request_digest: bytes) -> KeptAnswer | None:
+    """Return what this request was answered before under a key, and claim nothing. Raises KeyReused, NotSignedIn.
+
+    For deeds that ask somebody else, or work slowly, before they come to claim it.
+    """
+    if ctx.actor.account_id is None:
+        raise NotSignedIn
+    kept = await _STILL_KEPT.first(ctx.tx, account_id=ctx.actor.account_id, key=key, outlived=ctx.now - LIFE)
+    if kept is not None and kept.request_digest != request_digest:
         raise KeyReused
     return kept
 

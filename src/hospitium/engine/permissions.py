@@ -83,6 +83,24 @@ class Permission(StrEnum):
     CHANGE_TEAM = "teams.change"
     LEAVE_TEAM = "teams.leave"
     KEEP_CLIENT_KEYS = "client_keys.keep"
+    SEE_FHIR_SERVERS = "fhir_servers.see"
+    KEEP_FHIR_SERVERS = "fhir_servers.keep"
+    LOAD_RESOURCES = "fhir_servers.load"
+    SEE_GRANTS = "grants.see"
+    MAKE_GRANT = "grants.make"
+    END_GRANT = "grants.end"
+    SEE_PERSONS = "persons.see"
+    CREATE_PERSON = "persons.create"
+    UPDATE_PERSON = "persons.update"
+    SHARE_PERSON = "persons.share"
+    LEAVE_PERSON = "persons.leave"
+    ACCEPT_PERSON = "persons.accept"
+    DELETE_PERSON = "persons.delete"
+    MAKE_INVITE = "invites.make"
+    SEE_INVITES = "invites.see"
+    END_INVITE = "invites.end"
+    FOLLOW_INVITE = "invites.follow"
+    ACCEPT_INVITE = "invites.accept"
     IMPORT_WORLD = "world.import"
     PROVE_TRAIL = "trail.prove"
     RETIRE_TRAIL = "trail.retire"
@@ -149,6 +167,24 @@ RULES: Mapping[Permission, Rule] = {
     Permission.CHANGE_TEAM: Rule(Need.ACCOUNT, "A signed-in account may change a team, and who is in it, if it owns the team or administers its organization."),
     Permission.LEAVE_TEAM: Rule(Need.ACCOUNT, "A signed-in account may leave a team; its owner, or an administrator, may take others out of it."),
     Permission.KEEP_CLIENT_KEYS: Rule(Need.OPERATOR, "The operator may make and end the client keys of an organization's applications."),
+    Permission.SEE_FHIR_SERVERS: Rule(Need.STAFF, "Staff may see the FHIR servers of the own organization."),
+    Permission.KEEP_FHIR_SERVERS: Rule(Need.ADMINISTRATOR, "An administrator may set up, change, test and remove the FHIR servers of the own organization."),
+    Permission.LOAD_RESOURCES: Rule(Need.OPERATOR, "The operator may load resources into a built-in FHIR server."),
+    Permission.SEE_GRANTS: Rule(Need.ACCOUNT, "A signed-in account may see the grants by which it may do something on a FHIR server, and with level 6 there all that are on it."),
+    Permission.MAKE_GRANT: Rule(Need.ACCOUNT, "A signed-in account with level 7 on a FHIR server may grant others access to it."),
+    Permission.END_GRANT: Rule(Need.ACCOUNT, "A signed-in account that acts as owner of a FHIR server may end grants on it; one that administers a person, those of that person."),
+    Permission.SEE_PERSONS: Rule(Need.ACCOUNT, "A signed-in account may see the persons it looks after."),
+    Permission.CREATE_PERSON: Rule(Need.ACCOUNT, "A signed-in account may make persons, and owns them."),
+    Permission.UPDATE_PERSON: Rule(Need.ACCOUNT, "A signed-in account may change the persons it looks after with level 6."),
+    Permission.SHARE_PERSON: Rule(Need.ACCOUNT, "A signed-in account may let others look after a person that it administers; only its owner makes administrators, and another the owner."),
+    Permission.LEAVE_PERSON: Rule(Need.ACCOUNT, "A signed-in account may cease to look after a person, unless it owns it; an administrator of the person may have others cease to, and its owner other administrators, too."),
+    Permission.ACCEPT_PERSON: Rule(Need.ACCOUNT, "A signed-in account whose address is confirmed may see, accept and decline the care of a person that it is offered."),
+    Permission.DELETE_PERSON: Rule(Need.ACCOUNT, "A signed-in account may delete the persons it owns; what they were granted ends."),
+    Permission.MAKE_INVITE: Rule(Need.ACCOUNT, "A signed-in account with level 6 on a FHIR server may invite to the record of a patient there."),
+    Permission.SEE_INVITES: Rule(Need.ACCOUNT, "A signed-in account may see the invites it received, and with level 6 on a FHIR server those sent there."),
+    Permission.END_INVITE: Rule(Need.ACCOUNT, "A signed-in account with level 6 on a FHIR server may withdraw invites there, issue them again, and have their mails sent again."),
+    Permission.FOLLOW_INVITE: Rule(Need.ANYONE, "Whoever has the code of an invite may see its question, and register with the right answer; whoever has the link of its mail may see what waits, and take it up with a password."),
+    Permission.ACCEPT_INVITE: Rule(Need.ACCOUNT, "A signed-in account may accept an invite that is bound to it, or whose code and answer it has, with a person that it administers; or decline one that is bound to it."),
     Permission.IMPORT_WORLD: Rule(Need.OPERATOR, "The operator may load a world file."),
     Permission.PROVE_TRAIL: Rule(Need.OPERATOR, "The operator may prove and export the whole trail."),
     Permission.RETIRE_TRAIL: Rule(Need.OPERATOR, "The operator may take old months out of the trail, once they are sealed."),

@@ -98,23 +98,27 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("A2", "An account has one open membership of an organization at most.", """
         SELECT account_id || ' ' || organization_id AS found FROM memberships
         WHERE ends_at IS NULL GROUP BY account_id, organization_id HAVING count(*) > 1"""),
-    Invariant("R1", "No session, link, offer or pending share from before the last restore is open.", """
+    Invariant("R1", "No session, link, offer, pending share or open invite from before the last restore is open.", """
         SELECT opened.id::text AS found FROM (SELECT max(taken_at) AS at FROM epochs) AS taken JOIN (
             SELECT id, started_at AS at FROM sessions WHERE ended_at IS NULL
             UNION ALL SELECT id, issued_at FROM links WHERE ended_at IS NULL AND account_id IS NOT NULL
             UNION ALL SELECT id, offered_at FROM offers WHERE ended_at IS NULL
+            UNION ALL SELECT id, offered_at FROM person_offers WHERE ended_at IS NULL
+            UNION ALL SELECT id, created_at FROM invites WHERE status IN ('unbound', 'bound')
             UNION ALL SELECT id, created_at FROM shares WHERE status = 'pending'
         ) AS opened ON opened.at <= taken.at"""),
-    Invariant("A3", "A deleted account has nothing that is open: no session, link, membership, grant, record or share.", """
+    Invariant("A3", "A deleted account has nothing that is open: no session, link, membership, grant, record, share or role on a person.", """
         SELECT a.id::text AS found FROM accounts AS a WHERE a.status = 'deleted' AND (
             EXISTS (SELECT FROM sessions AS s WHERE s.account_id = a.id AND s.ended_at IS NULL)
             OR EXISTS (SELECT FROM links AS l WHERE l.account_id = a.id AND l.ended_at IS NULL)
             OR EXISTS (SELECT FROM memberships AS m WHERE m.account_id = a.id AND m.ends_at IS NULL)
             OR EXISTS (SELECT FROM grants AS g WHERE g.grantee_id = a.id AND g.ends_at IS NULL)
             OR EXISTS (SELECT FROM team_memberships AS t WHERE t.account_id = a.id AND t.ends_at IS NULL)
+            OR EXISTS (SELECT FROM person_roles AS p WHERE p.account_id = a.id AND p.ends_at IS NULL)
             OR EXISTS (SELECT FROM records AS r WHERE r.owner_id = a.id AND r.status <> 'deleted')
             OR EXISTS (SELECT FROM shares AS s WHERE s.target_account_id = a.id AND s.ended_at IS NULL)
-            OR EXISTS (SELECT FROM shares AS s WHERE s.shared_account_id = a.id AND s.ended_at IS NULL))"""),
+            OR EXISTS (SELECT FROM shares AS s WHERE s.shared_account_id = a.id AND s.ended_at IS NULL)
+            OR EXISTS (SELECT FROM invites AS i WHERE i.account_id = a.id AND i.status = 'bound'))"""),
     Invariant("H1", "An active share has exactly one open grant: of its level, to its target, on what it is of.", """
         SELECT s.id::text AS found FROM shares AS s
         LEFT JOIN grants AS g ON g.cause_id = s.id AND g.cause_kind = 'share' AND g.ends_at IS NULL
@@ -176,6 +180,61 @@ INVARIANTS: tuple[Invariant, ...] = (
             SELECT FROM memberships AS o WHERE o.account_id = m.account_id AND o.organization_id = t.organization_id AND o.ends_at IS NULL))"""),
     Invariant("G2", "A team has one owner at most.", """
         SELECT team_id::text AS found FROM team_memberships WHERE is_owner AND ends_at IS NULL GROUP BY team_id HAVING count(*) > 1"""),
+    Invariant("P1", "A person has one owner, who looks after it now.", """
+        SELECT p.id::text AS found FROM persons AS p
+        LEFT JOIN person_roles AS r ON r.person_id = p.id AND r.ends_at IS NULL
+        WHERE p.ended_at IS NULL GROUP BY p.id HAVING count(*) FILTER (WHERE r.is_owner) <> 1"""),
+    Invariant("P2", "Of a person that was deleted nothing is open: no role, offer or grant.", """
+        SELECT p.id::text AS found FROM persons AS p WHERE p.ended_at IS NOT NULL AND (
+            EXISTS (SELECT FROM person_roles AS r WHERE r.person_id = p.id AND r.ends_at IS NULL)
+            OR EXISTS (SELECT FROM person_offers AS o WHERE o.person_id = p.id AND o.status = 'pending')
+            OR EXISTS (SELECT FROM grants AS g WHERE g.grantee_kind = 'person' AND g.grantee_id = p.id AND g.ends_at IS NULL))"""),
+    Invariant("P3", "An offer of a person that waits was made by who could make it still: an administrator of it, or to become one, its owner.", """
+        SELECT o.id::text AS found FROM person_offers AS o WHERE o.status = 'pending' AND NOT EXISTS (
+            SELECT FROM person_roles AS r WHERE r.person_id = o.person_id AND r.account_id = o.offered_by_id AND r.ends_at IS NULL
+                AND r.level = 7 AND (o.level < 7 OR r.is_owner))"""),
+    Invariant("F1", "A FHIR server that is there has one owner's grant, its organization's; one that was removed has no open grant and no open invite.", """
+        SELECT f.id::text AS found FROM fhir_servers AS f
+        LEFT JOIN grants AS g ON g.resource_kind = 'fhir_server' AND g.fhir_server_id = f.id AND g.is_owner AND g.ends_at IS NULL
+        WHERE f.removed_at IS NULL GROUP BY f.id
+        HAVING count(*) FILTER (WHERE g.grantee_kind = 'organization' AND g.grantee_id = f.organization_id) <> 1 OR count(g.id) <> 1
+        UNION ALL
+        SELECT f.id::text FROM fhir_servers AS f WHERE f.removed_at IS NOT NULL AND (
+            EXISTS (SELECT FROM grants AS g WHERE g.fhir_server_id = f.id AND g.ends_at IS NULL)
+            OR EXISTS (SELECT FROM invites AS i WHERE i.fhir_server_id = f.id AND i.status IN ('unbound', 'bound')))"""),
+    Invariant("F2", "What a partner may do on a FHIR server rests on a partnership that is there, and is no more than to read.", """
+        SELECT g.id::text AS found FROM grants AS g JOIN fhir_servers AS f ON f.id = g.fhir_server_id
+        LEFT JOIN grants AS under ON under.id = g.made_under_id
+        WHERE g.ends_at IS NULL AND g.grantee_kind = 'organization' AND g.grantee_id <> f.organization_id AND NOT coalesce(
+            g.level <= 4 AND under.ends_at IS NULL AND under.cause_kind = 'partnership' AND under.grantee_id = g.grantee_id
+            AND under.resource_id = f.organization_id::text, false)"""),
+    Invariant("F3", "Whoever was granted something on a FHIR server himself is a member of its organization.", """
+        SELECT g.id::text AS found FROM grants AS g JOIN fhir_servers AS f ON f.id = g.fhir_server_id
+        WHERE g.ends_at IS NULL AND g.grantee_kind = 'account' AND NOT EXISTS (
+            SELECT FROM memberships AS m WHERE m.account_id = g.grantee_id AND m.organization_id = f.organization_id AND m.ends_at IS NULL)"""),
+    Invariant("I1", "An accepted invite names a grant to its person on its patient, to read and no more.", """
+        SELECT i.id::text AS found FROM invites AS i LEFT JOIN grants AS g ON g.id = i.grant_id
+        WHERE i.accepted_at IS NOT NULL AND NOT coalesce(
+            (g.grantee_kind, g.grantee_id, g.resource_kind, g.resource_id, g.fhir_server_id, g.level)
+            = ('person', i.person_id, 'patient', i.patient_id, i.fhir_server_id, 4), false)"""),
+    Invariant("I2", "An open grant of an invite has an invite that was accepted.", """
+        SELECT g.id::text AS found FROM grants AS g LEFT JOIN invites AS i ON i.id = g.cause_id
+        WHERE g.cause_kind = 'invite' AND g.ends_at IS NULL AND i.status IS DISTINCT FROM 'accepted'"""),
+    Invariant("I3", "An invite is of the organization whose FHIR server it is on.", """
+        SELECT i.id::text AS found FROM invites AS i JOIN fhir_servers AS f ON f.id = i.fhir_server_id
+        WHERE i.organization_id <> f.organization_id"""),
+    # As with shares; a restore withdraws what was open without an event for each.
+    Invariant("I4", "The last event of an invite says the status it has.", """
+        SELECT i.id::text AS found FROM invites AS i
+        LEFT JOIN LATERAL (
+            SELECT (array_agg(e.data->>'status' ORDER BY (e.data->>'version')::integer DESC, e.position DESC))[1] AS status,
+                   max((e.data->>'version')::integer) AS version
+            FROM events AS e WHERE e.subject_id = i.id AND e.kind LIKE 'invite.%'
+        ) AS replayed ON true
+        WHERE (replayed.status IS DISTINCT FROM i.status OR replayed.version IS DISTINCT FROM i.version)
+        AND NOT EXISTS (SELECT FROM epochs AS e WHERE e.holds_until IS NOT NULL
+            AND i.status = 'withdrawn' AND i.ended_at = greatest(e.begun_at, i.created_at))
+        AND NOT EXISTS (SELECT FROM blocks WHERE cardinality(retired) > 0)"""),
     Invariant("A4", "A session of an unconfirmed account ends 24 hours after the account was made.", """
         SELECT s.id::text AS found FROM sessions AS s JOIN accounts AS a ON a.id = s.account_id
         WHERE s.ended_at IS NULL AND a.verified_at IS NULL AND a.status = 'active'

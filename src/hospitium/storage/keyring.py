@@ -32,11 +32,13 @@ class KeyPurpose(StrEnum):
     SIGNING = "signing"  # access tokens, ES256
     LINKS = "links"  # link and refresh tokens, HMAC-SHA-256 (ruling 14)
     SEALS = "seals"  # the blocks of the trail, Ed25519 (docs/decisions/0012)
+    CODES = "codes"  # the pepper behind which the codes of invites are kept, HMAC-SHA-256
+    CREDENTIALS = "credentials"  # what we show to remote FHIR servers, AES-256-GCM
 
     @property
     def proves_for_ever(self) -> bool:
-        """Whether its old keys are needed as long as what they signed is kept."""
-        return self is KeyPurpose.SEALS
+        """Whether its old keys are needed as long as what they signed, sealed or hide is kept."""
+        return self in (KeyPurpose.SEALS, KeyPurpose.CREDENTIALS, KeyPurpose.CODES)
 
 
 class KeyProblem(Exception):

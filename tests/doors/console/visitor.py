@@ -41,6 +41,7 @@ class Read(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self._words: list[str] = []
         self._in_form = False
+        self._choosing = ""
         self._in: list[str] = []
         self.feed(response.text)
         self.words = " ".join(" ".join(self._words).split())
@@ -58,8 +59,17 @@ class Read(HTMLParser):
                 self._in_form = True
             case "input" | "button" if self._in_form and (name := given.get("name")):
                 self.forms[-1].names.add(name)
-                if given.get("value") is not None and tag == "input":
+                is_sent = tag == "input" and (given.get("type") != "radio" or "checked" in given)
+                if given.get("value") is not None and is_sent:
                     self.forms[-1].fields[name] = str(given["value"])
+            case "select" if self._in_form and (name := given.get("name")):
+                self._choosing = name
+                self.forms[-1].names.add(name)
+            case "option" if self._choosing and (
+                "selected" in given or self._choosing not in self.forms[-1].fields
+            ):
+                # The first one is chosen until another says it is.
+                self.forms[-1].fields[self._choosing] = given.get("value") or ""
             case "a":
                 self.links.append(given.get("href") or "")
             case "link" | "script" | "img":
@@ -68,6 +78,8 @@ class Read(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._in_form = False
+        if tag == "select":
+            self._choosing = ""
         if self._in and self._in[-1] == tag:
             self._in.pop()
 
@@ -95,6 +107,7 @@ class Visitor:
         self.http = httpx.AsyncClient(
             base_url=house.base_url,
             timeout=60,
+            verify=False,
             headers={name.replace("_", "-"): value for name, value in headers.items()},
         )
 
@@ -119,6 +132,12 @@ class Visitor:
         """Send these fields (a mapping, or pairs), with these headers besides a form's own."""
         sent = {"Content-Type": TYPE, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return Read(await self.http.post(path, content=urlencode(fields).encode(), headers=sent))
+
+    async def lands(self, page: Read) -> Read:
+        """Open the page of ours that an answer sends this browser on to."""
+        assert page.status == 303, (page.status, page.words)
+        assert page.headers["location"].startswith("/console/")
+        return await self.opens(page.headers["location"])
 
     async def follows(self, link: str, *, lang: str = "en") -> Read:
         """Follow a link of a mail without script: open its page, paste the link, and look."""

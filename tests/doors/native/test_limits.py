@@ -188,6 +188,7 @@ async def test_an_organization_sends_fifty_offers_an_hour(house: House) -> None:
     done(await house.ada.post("/v1/offers", body), 201)
 
 
+@pytest.mark.usefixtures("slow_hash")
 async def test_a_busy_server_counts_no_failures(open_house: Opening) -> None:
     async with open_house(PASSWORDS_AT_ONCE="1", PASSWORDS_WAITING="0") as house:
         answers = await asyncio.gather(*(house.stranger.post("/v1/sessions", RIGHT) for _ in range(30)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cast import PASSWORD, House
+from clinic import JANE, Clinic, accepts, makes_person
 from doors.native.living import (
     EVE,
     OTHER_SECRET,
@@ -60,19 +61,42 @@ async def test_the_export_holds_all_that_is_kept_and_nobody_elses(house: House) 
         "teams",
         "records",
         "shares",
+        "persons",
+        "invites",
         "trail",
         "next",
     }
     assert exported["account"]["email"] == "ada@northside.example"
     assert [one["code"] for one in exported["memberships"]] == ["northside"]
     assert [one["current"] for one in exported["sessions"]] == [True]
-    assert (exported["teams"], exported["records"], exported["shares"]) == ([], [], [])
+    assert [exported[kind] for kind in ("teams", "records", "shares", "persons", "invites")] == [[]] * 5
     assert {one["kind"] for one in exported["trail"]} == {"account.created", "membership.started"}
     assert exported["next"] is None
     text = (await house.ada.get("/v1/accounts/own/export")).text
     for secret in ("argon2", "password", "rui", str(house.accounts["rui"])):
         assert secret not in text
     assert (await house.trail(house.accounts["ada"]))[-1] == "account.exported"
+
+
+async def test_the_export_holds_the_persons_one_looks_after_and_the_invites_one_received(
+    house: House,
+) -> None:
+    clinic = await Clinic.open(house)
+    invite = done(await clinic.invites_by_email("pat@mail.example"))
+    person_id = await makes_person(house.pat, relationship="Child")
+    done(await accepts(house.pat, invite["id"], person_id))
+    exported = done(await house.pat.get("/v1/accounts/own/export"))
+    (person,) = exported["persons"]
+    assert (person["id"], person["relationship"], person["isOwner"], person["level"]) == (
+        person_id,
+        "child",
+        True,
+        7,
+    )
+    (kept,) = exported["invites"]
+    assert (kept["id"], kept["patientId"], kept["personId"], kept["status"]) == (
+        invite["id"], JANE, person_id, "accepted",
+    )  # fmt: skip
 
 
 async def _much_happens(house: House, count: int) -> None:

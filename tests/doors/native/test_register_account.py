@@ -31,6 +31,7 @@ async def test_it_makes_an_account_and_sends_a_link_that_confirms_it_with_the_pa
         "id": str(await account_id(house)),
         "email": EVE,
         "firstName": "Eve",
+        "middleName": None,
         "lastName": "Moor",
         "language": "es",
         "confirmed": True,

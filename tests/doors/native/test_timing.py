@@ -57,6 +57,7 @@ BODIES: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.usefixtures("slow_hash")
 @pytest.mark.soak
 @pytest.mark.parametrize("path", BODIES)
 async def test_a_known_and_an_unknown_address_take_as_long(unlimited: House, rounds: int, path: str) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -174,6 +175,7 @@ async def test_a_password_is_bounded_before_anything_is_hashed(house: House) -> 
     assert refused["error"]["details"].keys() == {"password"}
 
 
+@pytest.mark.usefixtures("slow_hash")
 async def test_a_full_queue_of_passwords_is_429_with_a_time_to_come_back(open_house: Opening) -> None:
     async with open_house(PASSWORDS_AT_ONCE="1", PASSWORDS_WAITING="0") as house:
         answers = await at_once([login(house, ADA) for _ in range(12)])

@@ -21,6 +21,7 @@ from hospitium.engine.context import Context
 from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind
 from hospitium.engine.levels import ACTIONS, Level
 
+SERVERS = yaml.safe_load(Path(__file__).with_name("servers.yaml").read_text(encoding="utf-8"))
 TABLE: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "decisions.yaml").read_text(encoding="utf-8"))
 SPACE = UUID("5d9f0c1e-0000-4000-8000-000000000000")
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -152,6 +153,7 @@ def gathered(scene: dict[str, Any], question: Question) -> list[Candidate]:
                     scene,
                     *(instant(one.get("from"), BEGINNING) for one in (grant, road) if one),
                 ),
+                resource_kind=ResourceKind(on_kind),
             )
             for road in roads
         ]
@@ -305,7 +307,7 @@ def test_the_table_is_large_enough_and_says_each_thing_once() -> None:
 
 
 def test_every_reason_there_is_occurs_in_the_table() -> None:
-    """A new reason in `decide.py` needs a case in decisions.yaml."""
+    """A new reason in `decide.py` needs a case in decisions.yaml, or in servers.yaml."""
     tree = ast.parse(Path(decide_module.__file__).read_text(encoding="utf-8"))
     reasons = {"there is no grant"}
     for node in ast.walk(tree):
@@ -318,12 +320,18 @@ def test_every_reason_there_is_occurs_in_the_table() -> None:
                 case other:
                     pytest.fail(f"a reason that can't be read: {ast.dump(other)}")
     said = {
+        re.sub(r"\d{4}-\d{2}-\d{2}|\d", "#", then)
+        for scene in SERVERS["scenes"]
+        for _, _, _, then in scene["asks"]
+        if not then.startswith("yes ")
+    }
+    said |= {
         re.sub(r"\d{4}-\d{2}-\d{2}|\d", "#", c.question["then"])
         for c in CASES
         if not c.question["then"].startswith("yes by ")
     }
     assert said == reasons
-    assert len(reasons) == 11
+    assert len(reasons) == 15
 
 
 def test_every_action_and_level_of_the_ladder_occurs() -> None:

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from engine import sharing
+from engine import caring, inviting, sharing
 from engine.ground import NOBODYS_HASH, Ground
-from hospitium.engine.access.check import Question, SubjectKind, check
+from hospitium.engine.access.check import Question, Resource, SubjectKind, best_of, check
 from hospitium.engine.access.decide import Allowed
 from hospitium.engine.accounts import actions as accounts
 from hospitium.engine.actor import Role
@@ -22,7 +22,11 @@ from hospitium.engine.epochs.actions import VOIDED, Restored
 from hospitium.engine.epochs.revocations import TAKES_AWAY, Trail, TrailLine
 from hospitium.engine.errors import DeadLink, Forbidden, NotFound, WrongState
 from hospitium.engine.events import EventKind
+from hospitium.engine.fhir_servers import actions as servers
+from hospitium.engine.fhir_servers.actions import ServerForm
+from hospitium.engine.fhir_servers.record import ServerKind
 from hospitium.engine.grants.record import ResourceKind
+from hospitium.engine.invites.record import Invite
 from hospitium.engine.levels import Level
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.object_types.record import ObjectType
@@ -216,6 +220,28 @@ async def open_something(ground: Ground) -> None:
         ("INSERT INTO offers (id, organization_id, email, email_key, role, language, status, offered_by_id, offered_at, expires_at, key_number, nonce, digest) VALUES ($1, $5, 'b', 'b', 'admin', 'en', 'pending', $2, $3, $4, 1, '', '\\x02')", (offer, ada, at, later, ground.northside)),
     ):  # fmt: skip
         await ground.rows(sql, *values)
+    person = uuid4()
+    await ground.rows(
+        "INSERT INTO persons (id, first_name, last_name, gender, identifiers, contacts, created_at, updated_at) VALUES ($1, 'a', 'b', 'other', '[]', '[]', $2, $2)",
+        person,
+        at,
+    )
+    await ground.rows(
+        "INSERT INTO person_roles (id, person_id, account_id, level, is_owner, relationship, starts_at) VALUES ($1, $2, $3, 7, true, 'self', $4)",
+        uuid4(),
+        person,
+        ada,
+        at,
+    )
+    await ground.rows(
+        "INSERT INTO person_offers (id, person_id, email, email_key, level, relationship, status, offered_by_id, offered_at, expires_at, language) VALUES ($1, $2, 'c', 'c', 7, 'self', 'pending', $3, $4, $5, 'en')",
+        uuid4(),
+        person,
+        ada,
+        at,
+        later,
+    )
+    await ground.does("ben", inviting.by_code, await inviting.a_server(ground))
     # A share that waits, and its mail.
     target = sharing.to_email("rui@lakeside.example")
     await ground.does("ada", sharing.offer_account, ground.northside, ada, target)
@@ -229,11 +255,13 @@ async def test_every_session_link_offer_and_waiting_mail_of_before_is_void(groun
     assert [row[0] for row in await ground.rows("SELECT end_reason FROM links")] == ["restored"]
     assert [row[0] for row in await ground.rows("SELECT status FROM offers")] == ["withdrawn"]
     assert [row[0] for row in await ground.rows("SELECT status FROM shares")] == ["withdrawn"]
+    assert [row[0] for row in await ground.rows("SELECT status FROM person_offers")] == ["withdrawn"]
+    assert [row[0] for row in await ground.rows("SELECT status FROM invites")] == ["withdrawn"]
     assert [row[0] for row in await ground.rows("SELECT status FROM deliveries")] == ["void"]
     assert await ground.violations() == []
 
 
-@pytest.mark.parametrize("noun", ["sessions", "links", "offers", "shares"])
+@pytest.mark.parametrize("noun", ["sessions", "links", "offers", "shares", "person_offers", "invites"])
 async def test_what_a_restore_forgot_to_void_is_found(
     ground: Ground, noun: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,7 +300,11 @@ TAKES_NOTHING = {
     "partnership.reestablished", "partnership.imported", "epoch.restored", "epoch.confirmed", "delivery.retried",
     "trail.retired", "object_type.defined", "object_type.changed", "object_type.dropped", "record.created", "record.updated",
     "record.unarchived", "team.created", "team.renamed", "team.joined", "share.offered", "share.accepted", "share.applied",
-    "share.imported", "client_key.made",
+    "share.imported", "client_key.made", "person.created", "person.updated", "person.imported", "person.offered",
+    "person.accepted", "person.declined", "person.withdrawn", "person.expired", "fhir_server.added", "fhir_server.confirmed",
+    "fhir_server.loaded", "fhir_server.searched", "invite.made", "invite.resent", "invite.replaced", "invite.withdrawn",
+    "invite.bound", "invite.answered_wrong", "invite.locked", "invite.accepted", "invite.declined", "invite.expired",
+    "invite.imported",
 }  # fmt: skip
 
 
@@ -283,6 +315,76 @@ def test_of_every_kind_of_event_it_is_known_whether_it_takes_something_away() ->
         f"they end nothing: {sorted(undecided)}."
     )
     assert not TAKES_NOTHING & {kind.value for kind in TAKES_AWAY}
+
+
+async def accepted_invite(ground: Ground) -> tuple[Invite, UUID]:
+    """Have pat invited and accept; return the invite, and the grant."""
+    invite = await ground.does("ben", inviting.by_email, await inviting.a_server(ground))
+    person_id = await ground.does("pat", caring.a_person)
+    return invite, (await ground.does("pat", inviting.accept, invite, person_id)).id
+
+
+async def test_a_grant_on_a_fhir_server_that_was_ended_is_ended_again(ground: Ground) -> None:
+    _, grant_id = await accepted_invite(ground)
+    done = await restored(ground, line(EventKind.GRANT_ENDED, grant_id))
+    assert done.applied.counts() == {"grant.ended": 1}
+    assert [row[0] for row in await ground.rows("SELECT ends_at FROM grants WHERE id = $1", grant_id)] != [
+        None
+    ]
+    assert (await restored(ground, line(EventKind.GRANT_ENDED, grant_id))).applied.not_there == 1
+    assert await ground.violations() == []
+
+
+async def test_a_grant_that_comes_before_what_is_inherited_is_made_again_and_held_like_the_rest(
+    ground: Ground,
+) -> None:
+    """Ben was made a reader since: without that he would write again."""
+    server_id = await inviting.a_server(ground)
+    ben, grant_id = ground.actors["ben"].account_id, uuid4()
+    made = {"fhir_server": server_id, "grantee_kind": "account", "grantee": ben, "level": 4}
+
+    async def level() -> int | None:
+        best = await ground.does("system", best_of, ben, Resource.server(server_id))
+        return None if best is None else int(best.level)
+
+    assert await level() == 6
+    done = await restored(ground, line(EventKind.GRANT_MADE, grant_id, **made))
+    assert done.applied.counts() == {"grant.made": 1}
+    assert await level() is None
+    await ground.does("operator", epochs.confirm)
+    assert await level() == 4
+    assert (await restored(ground, line(EventKind.GRANT_MADE, grant_id, **made))).applied.not_there == 1
+    nobodys = {**made, "grantee": ground.actors["pat"].account_id}
+    assert (await restored(ground, line(EventKind.GRANT_MADE, uuid4(), **nobodys))).applied.not_there == 1
+    to_a_person = {**made, "grantee_kind": "person"}
+    assert (await restored(ground, line(EventKind.GRANT_MADE, uuid4(), **to_a_person))).applied.not_there == 1
+    assert await ground.violations() == []
+
+
+async def test_an_invite_that_was_undone_is_undone_again_with_its_grant(ground: Ground) -> None:
+    invite, grant_id = await accepted_invite(ground)
+    done = await restored(ground, line(EventKind.INVITE_UNDONE, invite.id))
+    assert done.applied.counts() == {"invite.undone": 1}
+    assert [row[0] for row in await ground.rows("SELECT status FROM invites")] == ["undone"]
+    assert [row[0] for row in await ground.rows("SELECT ends_at FROM grants WHERE id = $1", grant_id)] != [
+        None
+    ]
+    assert (await restored(ground, line(EventKind.INVITE_UNDONE, uuid4()))).applied.not_there == 1
+    assert await ground.violations() == []
+
+
+async def test_a_fhir_server_that_was_moved_is_suspended_and_one_that_was_removed_is_removed_again(
+    ground: Ground,
+) -> None:
+    form = ServerForm("Hospital", ServerKind.REMOTE, "https://fhir.example/r4")
+    server_id = (await ground.does("operator", servers.create, ground.northside, form)).id
+    await restored(ground, line(EventKind.FHIR_SERVER_CHANGED, server_id))
+    assert [row[0] for row in await ground.rows("SELECT suspended_at FROM fhir_servers")] != [None]
+    await restored(ground, line(EventKind.FHIR_SERVER_REMOVED, server_id))
+    assert [row[0] for row in await ground.rows("SELECT removed_at FROM fhir_servers")] != [None]
+    gone = await restored(ground, line(EventKind.FHIR_SERVER_REMOVED, server_id))
+    assert gone.applied.not_there == 1
+    assert await ground.violations() == []
 
 
 async def test_a_partnership_that_was_terminated_is_terminated_again_with_its_grants(ground: Ground) -> None:

@@ -1,5 +1,5 @@
-"""The made-up world of the demo: 300 organizations, their connections in every state, shared prescriptions in every state, and
-people to sign in as.
+"""The made-up world of the demo: 300 organizations, their connections in every state, shared prescriptions in every state, a
+clinic with the charts of 12 patients to which it invites, and people to sign in as.
 
 Made by a small generator with fixed randomness, so that it is the same everywhere. Nobody in it exists.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from hospitium.doors.cli.synthetic import patients
 from hospitium.doors.cli.world import World, world_of
 
 if TYPE_CHECKING:
@@ -22,9 +23,20 @@ SIGN_INS = (
     ("rui@lakeside.example", "administrator of Lakeside Imaging, a radiology group"),
     ("ben@northside.example", "physician at Northside: may look at profiles, may not administer"),
     ("ivy@harbor.example", "physician and administrator of Harbor Clinic, which shares prescriptions"),
-    ("pat@mail.example", "a patient: prescriptions are shared with her, and one waits to be accepted"),
+    (
+        "pat@mail.example",
+        "a patient: prescriptions are shared with her, one waits to be accepted, and an invite does",
+    ),
+    ("elena@mail.example", "a mother: reads her own record at Harbor Clinic, and is to get her son's"),
 )
 SHARING = "harbor"
+
+# Harbor Clinic's FHIR server, and three of the twelve on it (synthetic.py): two are invited to, one reads her own record.
+PATIENTS = 12
+FHIR_SERVER = "0d5e7a11-5c0c-4b0e-9a55-6f0d3d0e0001"
+ELENA, MATEO, HAROLD = (f"https://{SHARING}.example/mrn|N0000{number}" for number in (1, 2, 3))
+SON = "0d5e7a11-5c0c-4b0e-9a55-6f0d3d0e0002"  # Elena's, as a person she looks after
+CODE, QUESTION, ANSWER = "HARB R2K7", "What is the name of Mateo's dog?", "Luna"
 
 _PLACES = (
     ("Dayton", "OH", "45402"), ("Akron", "OH", "44308"), ("Toledo", "OH", "43604"), ("Ann Arbor", "MI", "48104"),
@@ -76,6 +88,12 @@ def world() -> World:
             ],
             "records": _records(),
             "shares": _shares(),
+            "fhirServers": [
+                {"organization": SHARING, "id": FHIR_SERVER, "name": "Harbor Clinic", "kind": "built-in",
+                 "resources": patients(PATIENTS, clinic=f"https://{SHARING}.example", clinic_name="Harbor Clinic")},
+            ],
+            "persons": _persons(),
+            "invites": _invites(),
         }
     )  # fmt: skip
 
@@ -109,6 +127,24 @@ Prescriptions that are shared with somebody, and those that are not:
     curl -s "{address}/{SHARING}/v2/connections?state=0" -H "Authorization: Bearer $PAT"
     curl -s -X POST {address}/{SHARING}/v2/connections/THE-TOKEN-OF-IT -H "Authorization: Bearer $PAT"
 
+Harbor Clinic has handed a slip to the mother of Mateo, a patient: code {CODE}, and she knows the answer ({ANSWER}) to its
+question. Signed in, she accepts the invite for her son, and what she may read are two records, her own and his:
+
+    curl -s {address}/OrganizationInvites/security-details/code/{_TYPED}/security-question
+
+    ELENA=$(curl -s {address}/v1/sessions -H 'Content-Type: application/json' \\
+        -d '{{"email": "elena@mail.example", "password": "{PASSWORD}"}}' \\
+        | python3 -c 'import json, sys; print(json.load(sys.stdin)["accessToken"])')
+
+    curl -s {address}/Persons -H "Authorization: Bearer $ELENA"
+    curl -s {address}/OrganizationInvites/security-details/code/{_TYPED}/accept \\
+        -H "Authorization: Bearer $ELENA" -H 'Content-Type: application/json' \\
+        -d '{{"securityCode": "{_TYPED}", "securityAnswer": "{ANSWER}", "personId": "{SON}"}}'
+    curl -s {address}/FhirServers/records -H "Authorization: Bearer $ELENA"
+
+Whoever has no account registers with the code. In a browser it is typed at {address}/console/code
+and what waits for pat@mail.example, who looks after her father, is at {address}/console/invites
+
 Register somebody, and read the mail that confirms the address; its link opens a page:
 
     curl -s {address}/v1/accounts -H 'Content-Type: application/json' \\
@@ -119,6 +155,9 @@ Everything this server can be asked is described at {address}/openapi
 
 Stop with Ctrl-C; this world is then gone.
 """
+
+
+_TYPED = CODE.replace(" ", "")
 
 
 def _organizations() -> list[dict[str, Any]]:
@@ -175,7 +214,8 @@ def _accounts() -> list[dict[str, Any]]:
         one("max@harbor.example", "Max", "Obi", SHARING, "physician"),
         one("pat@mail.example", "Pat", "Doe", SHARING, "member"),
         one("sam@mail.example", "Sam", "Doe", SHARING, "member"),
-    ]
+        {"email": "elena@mail.example", "password": PASSWORD, "firstName": "Elena", "lastName": "Peña", "verified": True},
+    ]  # fmt: skip
 
 
 _DRUGS = (
@@ -220,6 +260,30 @@ def _shares() -> list[dict[str, Any]]:
         },
         {**made, "record": "rx-9", "to": "nobody.yet@mail.example", "access": 4},
     ]
+
+
+def _persons() -> list[dict[str, Any]]:
+    """Return whom people look after: the patients among them have the names and dates of their charts."""
+    elena, pat = {"account": "elena@mail.example"}, {"account": "pat@mail.example"}
+    return [
+        {**elena, "firstName": "Elena", "lastName": "Peña", "gender": "Female", "birthDate": "1988-01-12"},
+        {**elena, "firstName": "Mateo", "lastName": "Peña", "gender": "Male", "birthDate": "2020-01-29", "relationship": "Child", "id": SON},
+        {**pat, "firstName": "Pat", "lastName": "Doe", "gender": "Female", "birthDate": "1975-04-09"},
+        {**pat, "firstName": "Harold", "lastName": "Whitfield", "gender": "Male", "birthDate": "1942-06-01", "relationship": "Parent"},
+    ]  # fmt: skip
+
+
+def _invites() -> list[dict[str, Any]]:
+    """Return one invite that was accepted, one that waits for its code, and one that waits for whom it was sent to."""
+    by_ivy = {"organization": SHARING, "fhirServer": FHIR_SERVER, "by": "ivy@harbor.example"}
+    herself = {"account": "elena@mail.example", "firstName": "Elena", "lastName": "Peña"}
+    return [
+        {**by_ivy, "patientIdentifier": ELENA, "to": "elena@mail.example", "firstName": "Elena", "lastName": "Peña",
+         "status": "accepted", "person": herself, "language": "es"},
+        {**by_ivy, "patientIdentifier": MATEO, "id": "0d5e7a11-5c0c-4b0e-9a55-6f0d3d0e0003", "code": CODE, "question": QUESTION,
+         "answer": ANSWER},
+        {**by_ivy, "patientIdentifier": HAROLD, "to": "pat@mail.example", "firstName": "Pat", "lastName": "Doe"},
+    ]  # fmt: skip
 
 
 def _partnerships() -> list[dict[str, Any]]:

@@ -20,12 +20,18 @@ from hospitium.doors.cli import (
     deliveries,
     demo_world,
     doctor,
+    fhir,
+    invite,
     keys,
     mailbox,
     organizations,
     world,
+    world_clinic,
+    world_invites,
 )
 from hospitium.doors.cli.house import VIOLATED, as_json, house, print_json, run
+from hospitium.doors.cli.world import Made
+from hospitium.doors.cli.world_invites import Means
 from hospitium.engine.errors import Invalid
 from hospitium.engine.permissions import Permission
 from hospitium.engine.verify import verify as find_violations
@@ -54,7 +60,7 @@ def cli() -> None:
     """One server where the sharing of health data is asked for, agreed, enforced, seen and ended.
 
     Settings come from the environment (docs/reference/settings.md). Exit codes: 0 done, 1 refused, 2 misused, 3 can't run
-    as it is set up, 4 `verify`, `audit verify` or `doctor` found something.
+    as it is set up, 4 `verify`, `audit verify` or `doctor` found something, or `invite` had rows refused.
     """
 
 
@@ -62,6 +68,8 @@ cli.add_command(organizations.org)
 cli.add_command(accounts.account)
 cli.add_command(keys.keys)
 cli.add_command(client_keys.client_key)
+cli.add_command(fhir.fhir)
+cli.add_command(invite.invite)
 cli.add_command(audit.audit)
 cli.add_command(backup.backup)
 cli.add_command(backup.restore)
@@ -100,7 +108,7 @@ def load(files: tuple[Path, ...], as_json: bool) -> None:
         async with house.database_url():  # kept open, so that the embedded database starts once
             for file in files:
                 try:
-                    counts = await load_world(house, world.read(file))
+                    counts = await load_world(house, world.read(file), file.parent)
                 except Invalid as refusal:
                     raise Invalid(f"{file}: {refusal.field}", refusal.reason) from None
                 print_loaded(counts, as_json)
@@ -162,14 +170,26 @@ def demo(host: str, port: int, data: Path | None) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-async def load_world(house: House, given: World) -> list[Loaded]:
-    """Load a world: look who is missing, hash their passwords outside any transaction, then create all in one."""
-    missing = await house.operate(Permission.IMPORT_WORLD, lambda ctx: world.missing_accounts(ctx, given))
-    passwords = world.hash_passwords(missing, threads=os.cpu_count() or 1)
-    key = house.link_key() if given.shares else None
-    return await house.operate(
-        Permission.IMPORT_WORLD, lambda ctx: world.load(ctx, given, passwords, house.rules, key)
+async def load_world(house: House, given: World, beside: Path = Path()) -> list[Loaded]:
+    """Load a world: read what it names, look what is missing, do what is slow outside any transaction, then create all in one.
+
+    `beside`: the directory of its file, in which what it names lies.
+    """
+    brought = world_clinic.bring(given.fhir_servers, beside)
+    missing = await house.operate(Permission.IMPORT_WORLD, lambda ctx: world.missing(ctx, given))
+    threads = os.cpu_count() or 1
+    made = Made(
+        passwords=world.hash_passwords(missing.accounts, threads),
+        brought=brought,
+        coded=world_invites.make_codes(given.invites, missing.codes, threads),
+        means=Means(
+            house.link_key() if given.shares or given.invites else None,
+            house.pepper() if missing.codes else None,
+            house.invite_life,
+        ),
+        sealing_key=house.sealing_key() if any(one.credentials for one in brought) else None,
     )
+    return await house.operate(Permission.IMPORT_WORLD, lambda ctx: world.load(ctx, given, made, house.rules))
 
 
 def print_loaded(counts: list[Loaded], as_json: bool) -> None:
@@ -178,6 +198,7 @@ def print_loaded(counts: list[Loaded], as_json: bool) -> None:
         print_json(counts)
         return
     for count in counts:
-        click.echo(f"{count.kind:14}{count.created:6} created  {count.present:6} there already")
+        changed = f", {count.updated} of them updated" if count.updated else ""
+        click.echo(f"{count.kind:14}{count.created:6} created  {count.present:6} there already{changed}")
         for line in count.shown:
             click.echo(f"    shown this once: {line}")

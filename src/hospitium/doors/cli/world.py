@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import yaml
 
-from hospitium.doors.cli import world_sharing
+from hospitium.doors.cli import world_clinic, world_invites, world_sharing
 from hospitium.doors.cli.world_entries import Entry, Loaded, at, given_id, known
-from hospitium.doors.cli.world_sharing import Sharing
-from hospitium.doors.json_body import convert, parse
+from hospitium.doors.cli.world_invites import Inviting, Means
+from hospitium.doors.json_body import convert
 from hospitium.doors.passwords import hash_now
 from hospitium.engine.accounts import actions as accounts, queries as account_queries
 from hospitium.engine.accounts.actions import AccountForm
@@ -25,6 +26,7 @@ from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.passwords import checked_password
 from hospitium.engine.actor import Role
 from hospitium.engine.errors import Invalid
+from hospitium.engine.json_text import parse
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
 from hospitium.engine.organizations import actions as organizations, queries as organization_queries
 from hospitium.engine.organizations.actions import OrganizationForm
@@ -34,17 +36,20 @@ from hospitium.engine.partnerships.actions import ImportedPartnership
 from hospitium.engine.partnerships.record import PartnershipStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
+    from hospitium.doors.cli.world_clinic import Brought
+    from hospitium.doors.cli.world_invites import Coded
     from hospitium.engine.context import Context
     from hospitium.engine.partnerships.rules import PartnershipRules
-    from hospitium.engine.secrets import DerivationKey, HashedPassword
+    from hospitium.engine.sealing import SealingKey
+    from hospitium.engine.secrets import HashedPassword
 
 LARGEST_FILE = 200_000_000  # bytes
 LONGEST_PATH = 200  # characters of an entry's path that are shown
 WHOLE = "the file"
-NOT_YET = ("fhirServers", "persons", "invites")
 
 
 class OrganizationEntry(Entry, frozen=True, kw_only=True):
@@ -95,8 +100,8 @@ class PartnershipEntry(Entry, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
-class World(Sharing, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What a world file may hold so far."""
+class World(Inviting, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What a world file may hold so far; any other section is refused by its name."""
 
     organizations: list[OrganizationEntry] = msgspec.field(default_factory=list)
     accounts: list[AccountEntry] = msgspec.field(default_factory=list)
@@ -121,31 +126,46 @@ def read(path: Path) -> World:
 
 def world_of(value: Any) -> World:
     """Return parsed content as a world; Invalid names the entry that doesn't fit."""
-    if isinstance(value, dict):
-        for section in NOT_YET:
-            if section in value:
-                raise Invalid(section, "this version can't hold this section yet")
     return convert({} if value is None else value, World)
 
 
-async def load(
-    ctx: Context,
-    world: World,
-    passwords: dict[str, HashedPassword],
-    rules: PartnershipRules,
-    key: DerivationKey | None = None,
-) -> list[Loaded]:
-    """Create what is missing of a world; return a count a kind. Raises Invalid, with the entry's path.
+class Made(NamedTuple):
+    """What a world takes that is made before its transaction, and the keys it is written down with, where it needs any.
 
-    `passwords`: the slow hashes by canonical address, made by `hash_passwords` before the transaction. `key`: from which the tokens of
-    shares are derived, where there are any.
+    `passwords`: slow hashes by canonical address (`hash_passwords`). `brought`: what its FHIR servers bring along
+    (`world_clinic.bring`). `coded`: the codes of invites, by place (`world_invites.make_codes`).
     """
+
+    passwords: Mapping[str, HashedPassword] = MappingProxyType({})
+    brought: Sequence[Brought] = ()
+    coded: Mapping[int, Coded] = MappingProxyType({})
+    means: Means = Means()
+    sealing_key: SealingKey | None = None
+
+
+async def load(ctx: Context, world: World, made: Made, rules: PartnershipRules) -> list[Loaded]:
+    """Create what is missing of a world; return a count a kind. Raises Invalid, with the entry's path."""
     return [
         await _load_organizations(ctx, world),
-        *await _load_accounts(ctx, world, passwords),
-        *await world_sharing.load(ctx, world, key),
+        *await _load_accounts(ctx, world, made.passwords),
+        *await world_sharing.load(ctx, world, made.means.key),
+        *await world_clinic.load_servers(ctx, world.fhir_servers, made.brought, made.sealing_key),
+        await world_clinic.load_persons(ctx, world.persons),
+        await world_invites.load(ctx, world.invites, made.coded, made.means),
         await _load_partnerships(ctx, world, rules),
     ]
+
+
+class Missing(NamedTuple):
+    """What is to be hashed, slowly, before a world is loaded: passwords, by canonical address; and codes, by place."""
+
+    accounts: dict[str, tuple[str, str]]
+    codes: list[int]
+
+
+async def missing(ctx: Context, world: World) -> Missing:
+    """Return which accounts and which invites by code aren't there yet. Raises Invalid, with the entry's path."""
+    return Missing(await missing_accounts(ctx, world), await world_invites.missing_codes(ctx, world.invites))
 
 
 async def missing_accounts(ctx: Context, world: World) -> dict[str, tuple[str, str]]:
@@ -196,7 +216,7 @@ async def _load_organizations(ctx: Context, world: World) -> Loaded:
     return counted
 
 
-async def _load_accounts(ctx: Context, world: World, passwords: dict[str, HashedPassword]) -> list[Loaded]:
+async def _load_accounts(ctx: Context, world: World, passwords: Mapping[str, HashedPassword]) -> list[Loaded]:
     counted, members = Loaded("accounts"), Loaded("memberships")
     keys = [canonical_email("email", entry.email) for entry in world.accounts]
     present = await account_queries.ids_by_email(ctx, keys)

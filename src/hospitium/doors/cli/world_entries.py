@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.errors import Invalid, NameTaken, Refusal
 from hospitium.engine.ids import parse_id, to_object_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from uuid import UUID
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -20,12 +24,16 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
 
 
 class Loaded(msgspec.Struct):
-    """How many of one kind were created, how many were there already, and what was made that is shown now and never again."""
+    """How many of one kind were created, how many were there already, and what was made that is shown now and never again.
+
+    `updated`: of those that were there, how many were other than the file has them; resources alone are made anew then.
+    """
 
     kind: str
     created: int = 0
     present: int = 0
     shown: list[str] = []
+    updated: int = 0
 
 
 @contextmanager
@@ -66,3 +74,30 @@ def known(ids: dict[str, UUID], field: str, code: str) -> UUID:
     if code not in ids:
         raise Invalid(field, f"there is no organization {code}")
     return ids[code]
+
+
+def canonical_addresses(named: Iterable[str]) -> list[str]:
+    """Return the canonical form of addresses, in order; what is none is said with the path of its entry, when that is loaded."""
+    found = set()
+    for one in named:
+        try:
+            found.add(canonical_email("", one))
+        except Invalid:
+            continue
+    return sorted(found)
+
+
+def known_account(people: Mapping[str, UUID], field: str, address: str) -> UUID:
+    """Return the id of the account of an address that there is. Raises Invalid."""
+    found = people.get(canonical_email(field, address))
+    if found is None:
+        raise Invalid(field, f"there is no account {address}")
+    return found
+
+
+def word(field: str, text: str, kind: type[E]) -> E:
+    """Return which of some words is meant, in any case. Raises Invalid."""
+    try:
+        return kind(text.strip().lower())
+    except ValueError:
+        raise Invalid(field, f"must be one of {', '.join(kind)}") from None

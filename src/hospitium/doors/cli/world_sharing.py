@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hospitium.doors.cli.world_entries import Entry, Loaded, at, given_id, known, once
-from hospitium.doors.json_body import parse
+from hospitium.doors.cli.world_entries import (
+    Entry,
+    Loaded,
+    at,
+    canonical_addresses,
+    given_id,
+    known,
+    known_account,
+    once,
+)
 from hospitium.engine.accounts import queries as account_queries
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.client_keys import actions as client_keys, queries as client_key_queries
 from hospitium.engine.errors import Invalid
 from hospitium.engine.ids import parse_id
+from hospitium.engine.json_text import parse
 from hospitium.engine.levels import Level
 from hospitium.engine.object_types import actions as object_types, queries as type_queries
 from hospitium.engine.object_types.actions import TypeSettings
@@ -99,7 +108,7 @@ class Sharing(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
 async def load(ctx: Context, world: Sharing, key: DerivationKey | None) -> list[Loaded]:
     """Create what is missing; return a count a kind. `key`: from which tokens of links are derived. Raises Invalid."""
     codes = await organization_queries.ids_by_code(ctx, sorted(_codes(world)))
-    people = await account_queries.ids_by_email(ctx, sorted(_addresses(world)))
+    people = await account_queries.ids_by_email(ctx, _addresses(world))
     return [
         await _load_teams(ctx, world, codes, people),
         await _load_object_types(ctx, world, codes),
@@ -120,25 +129,12 @@ def _codes(world: Sharing) -> set[str]:
     return {entry.organization for entry in every}
 
 
-def _addresses(world: Sharing) -> set[str]:
+def _addresses(world: Sharing) -> list[str]:
     """Return the canonical form of every address of an account that is named."""
     named = [entry.owner for entry in world.records] + [entry.by for entry in world.shares]
     named += [one for entry in world.teams for one in (entry.owner, *entry.members)]
     named += [entry.to for entry in world.shares if entry.to is not None]
-    found = set()
-    for one in named:
-        try:
-            found.add(canonical_email("", one))
-        except Invalid:
-            continue  # said with the path of its entry, when that is loaded
-    return found
-
-
-def _person(people: Ids, field: str, address: str) -> UUID:
-    found = people.get(canonical_email(field, address))
-    if found is None:
-        raise Invalid(field, f"there is no account {address}")
-    return found
+    return canonical_addresses(named)
 
 
 async def _load_teams(ctx: Context, world: Sharing, codes: Ids, people: Ids) -> Loaded:
@@ -150,8 +146,10 @@ async def _load_teams(ctx: Context, world: Sharing, codes: Ids, people: Ids) -> 
             if await team_queries.ids_by_name(ctx, organization_id, [search_key(entry.name)]):
                 counted.present += 1
                 continue
-            members = [_person(people, f"members[{place}]", one) for place, one in enumerate(entry.members)]
-            owner = _person(people, "owner", entry.owner)
+            members = [
+                known_account(people, f"members[{place}]", one) for place, one in enumerate(entry.members)
+            ]
+            owner = known_account(people, "owner", entry.owner)
             its_id = given_id(entry.id, printed_as_object_id=True)
             await teams.import_one(ctx, organization_id, entry.name, owner, members, its_id)
             counted.created += 1
@@ -227,7 +225,7 @@ async def _load_records(ctx: Context, world: Sharing, codes: Ids, people: Ids) -
                 external_id=external_id,
                 given_id=its_id,
             )
-            await _make_record(ctx, object_type, form, _person(people, "owner", entry.owner))
+            await _make_record(ctx, object_type, form, known_account(people, "owner", entry.owner))
             counted.created += 1
     return counted
 
@@ -270,7 +268,7 @@ async def _load_shares(
                 ctx,
                 ImportedShare(
                     record_id=record_id,
-                    made_by=_person(people, "by", entry.by),
+                    made_by=known_account(people, "by", entry.by),
                     level=entry.access,
                     status=entry.status,
                     email=entry.to,

@@ -21,6 +21,7 @@ from hospitium.doors.console.rendering import page
 from hospitium.doors.console.texts import text
 from hospitium.engine import errors
 from hospitium.engine.errors import Refusal
+from hospitium.engine.invites.codes import InviteCode
 
 if TYPE_CHECKING:
     from litestar import Request, Response
@@ -47,6 +48,9 @@ TABLE: dict[type[Refusal], Form] = {
     errors.WrongTarget: Form(400, "unreadable"),
     errors.AccountRequired: Form(400, "unreadable"),
     errors.AcceptanceRequired: Form(400, "unreadable"),
+    errors.WrongAnswer: Form(400, "unreadable"),  # where an answer is asked for, its field says it
+    errors.NoSuchPatient: Form(400, "unreadable"),
+    errors.SeveralPatients: Form(400, "unreadable"),
     errors.NotSignedIn: Form(403, "forbidden"),
     errors.WrongCredentials: Form(403, "forbidden"),  # where a password is asked for, its field says it
     errors.SessionEnded: Form(403, "forbidden"),
@@ -63,6 +67,7 @@ TABLE: dict[type[Refusal], Form] = {
     errors.NotOnesShare: Form(403, "forbidden"),
     errors.UnknownClientKey: Form(404, "not_found"),
     errors.NotFound: Form(404, "not_found"),
+    errors.UnknownCode: Form(404, "unknown_code"),
     errors.DeadLink: Form(404, "dead_link"),
     errors.Conflict: Form(409, "conflict"),
     errors.AlreadyConnected: Form(409, "conflict"),
@@ -81,6 +86,8 @@ TABLE: dict[type[Refusal], Form] = {
     errors.Busy: Form(429, "busy"),
     errors.TooManyAttempts: Form(429, "busy"),
     errors.Unavailable: Form(503, "unavailable"),
+    errors.FhirServerAway: Form(503, "unavailable"),
+    errors.FhirServerWrong: Form(502, "fhir_server_wrong"),
 }
 # Where the form that was sent may be sent again as it was, with a look at its link first.
 _AGAIN = {"form", "busy", "unavailable"}
@@ -120,7 +127,7 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
     headers: dict[str, str] = {}
     values: dict[str, object] = {}
     match problem:
-        case errors.Busy() | errors.Unavailable():
+        case errors.Busy() | errors.Unavailable() | errors.FhirServerAway():
             headers["Retry-After"] = str(problem.retry_after)
             values["wait"] = _wait(request, problem.retry_after)
         case MethodNotAllowedException():
@@ -128,7 +135,7 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
     if form.key == "internal":
         values["request_id"] = request_id = str(request.scope.get("hospitium.request_id", ""))
         _log.error("unforeseen", problem=type(problem).__name__, request_id=request_id, exc_info=problem)
-    link = _link_sent(request)
+    link, may_repeat = _link_sent(request), form.key in _AGAIN
     return page(
         request,
         "error.html",
@@ -138,7 +145,8 @@ def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Res
         values=values,
         kind=request.scope["path"].rstrip("/").rpartition("/")[2],
         again=link,
-        may_repeat=form.key in _AGAIN,
+        carry=_code_sent(request) if may_repeat else {},
+        may_repeat=may_repeat,
     )
 
 
@@ -147,6 +155,12 @@ def _wait(request: Request[Any, Any, Any], seconds: int) -> object:
     if seconds <= 60:  # noqa: PLR2004
         return text("wait.seconds", language, count=max(seconds, SHORTEST_WAIT))
     return text("wait.minutes", language, count=math.ceil(seconds / 60))
+
+
+def _code_sent(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Return the code of an invite that was sent with a form, as what the form that sends it again carries."""
+    code = InviteCode.typed(getattr(request.state, "code", ""))
+    return {} if code is None else {"code": code.reveal()}
 
 
 def _link_sent(request: Request[Any, Any, Any]) -> LinkToken | None:

@@ -14,7 +14,7 @@ from hospitium.doors.console import forms
 from hospitium.doors.console.rendering import page
 from hospitium.doors.console.texts import TEXTS
 from hospitium.engine.accounts.passwords import LONGEST, SHORTEST, typed_password
-from hospitium.engine.errors import Invalid, Refusal, WrongCredentials
+from hospitium.engine.errors import Invalid, Refusal, WrongAnswer, WrongCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -65,6 +65,8 @@ def wrong_with(refusal: Refusal, given: Fields) -> Wrong:
     """Return what a refusal says about what was typed; the refusal itself if it is about nothing that was."""
     if isinstance(refusal, WrongCredentials):
         return Wrong("password", "wrong.password")
+    if isinstance(refusal, WrongAnswer):
+        return Wrong("security_answer", "wrong.answer")
     field = refusal.field if isinstance(refusal, Invalid) else ""
     if field == "password" and "new_password" in given:
         length = len(typed_password(given["new_password"]).reveal())

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LARGEST_FORM = 65_536  # bytes
 MOST_FIELDS = 20
 FIELD = "form"
+SESSION = "session"
+"""What the forms of whoever is signed in carry besides: made from his session's cookie (`sessions.py`)."""
 _TYPE = "application/x-www-form-urlencoded"
 _FORM_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 _LINK_TOKEN = re.compile(rf"[0-9A-Za-z]{{{TOKEN_LENGTH}}}")
@@ -45,7 +47,8 @@ async def read(request: Request[Any, Any, Any], *takes: str) -> Mapping[str, str
     _refuse_strangers(request)
     fields = _parsed(await request.body(), request.headers.get("content-type", ""))
     # Known before the form is: whoever is told to open it again needn't look for his mail.
-    request.state.link = fields.get("link", "")
+    request.state.link, request.state.code = fields.get("link", ""), fields.get("code", "")
+    request.state.session_shown = fields.pop(SESSION, "")
     given, kept = fields.pop(FIELD, ""), form_token(request)
     if kept is None or not hmac.compare_digest(given.encode(), kept.encode()):
         raise NotOurForm
@@ -64,7 +67,12 @@ def link_token(given: str) -> LinkToken:
 
 def form_token(request: Request[Any, Any, Any]) -> str | None:
     """Return the form token of this browser: what its cookie says, if there is one such cookie, and it is one of ours."""
-    name = _cookie_name(_is_https(request))
+    found = cookie_called(request, _cookie_name(is_https(request)))
+    return found if found is not None and _FORM_TOKEN.fullmatch(found) else None
+
+
+def cookie_called(request: Request[Any, Any, Any], name: str) -> str | None:
+    """Return what the one cookie of a name says; None if there is none, or several: then somebody else may have set one."""
     found = [
         value.strip()
         for header in request.headers.getall("cookie", [])
@@ -72,7 +80,7 @@ def form_token(request: Request[Any, Any, Any]) -> str | None:
         for called, _, value in (crumb.partition("="),)
         if called.strip() == name
     ]
-    return found[0] if len(found) == 1 and _FORM_TOKEN.fullmatch(found[0]) else None
+    return found[0] if len(found) == 1 else None
 
 
 def new_form_token() -> str:
@@ -82,18 +90,18 @@ def new_form_token() -> str:
 
 def cookie(request: Request[Any, Any, Any], token: str) -> str:
     """Return the header that has a browser keep a form token, for nobody but us, until it is closed."""
-    is_https = _is_https(request)
-    secure = "; Secure" if is_https else ""
-    return f"{_cookie_name(is_https)}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
+    secure = "; Secure" if is_https(request) else ""
+    return f"{_cookie_name(is_https(request))}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
 
-def _cookie_name(is_https: bool) -> str:
-    # With this prefix no neighbour's name, and nobody on the way, can set it (RFC 6265bis); it needs https.
-    return "__Host-hospitium-form" if is_https else "hospitium-form"
-
-
-def _is_https(request: Request[Any, Any, Any]) -> bool:
+def is_https(request: Request[Any, Any, Any]) -> bool:
+    """Whether browsers reach this server by https, and so may be told to keep cookies for that alone."""
     return surroundings(request).public_url.startswith("https:")
+
+
+def _cookie_name(secure: bool) -> str:
+    # With this prefix no neighbour's name, and nobody on the way, can set it (RFC 6265bis); it needs https.
+    return "__Host-hospitium-form" if secure else "hospitium-form"
 
 
 def _refuse_strangers(request: Request[Any, Any, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = {Language.ENGLISH: "English", Language.SPANISH: "Español"}
 MOST_PARTS = 20
+_DAY = re.compile(r"([0-9]{4})(?:-(0[1-9]|1[0-2])(?:-([0-9]{2}))?)?")
 _MONTHS = {
     Language.ENGLISH: ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
     Language.SPANISH: ("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
@@ -67,6 +69,20 @@ def instant(when: datetime, language: Language) -> str:
     if language is Language.SPANISH:
         return f"{when.day} de {month} de {when.year}, {when:%H:%M} UTC"
     return f"{month} {when.day}, {when.year}, {when:%H:%M} UTC"
+
+
+def day(said: str, language: Language) -> str:
+    """Return a date of FHIR (YYYY, YYYY-MM or YYYY-MM-DD; R4 §2.24.0.1) as people of a language write it; anything else as it is."""
+    found = _DAY.fullmatch(said)
+    if found is None:
+        return said
+    year, month, number = found.groups()
+    if month is None:
+        return year
+    name = _MONTHS[language][int(month) - 1]
+    if language is Language.SPANISH:
+        return f"{name} de {year}" if number is None else f"{int(number)} de {name} de {year}"
+    return f"{name} {year}" if number is None else f"{name} {int(number)}, {year}"
 
 
 def role(which: Role, language: Language) -> str:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hospitium.doors.answers import Answer, send
-from hospitium.doors.console import assets, forms
-from hospitium.doors.console.languages import NAMES, instant, language_of, role
+from hospitium.doors.console import assets, forms, sessions
+from hospitium.doors.console.languages import NAMES, day, instant, language_of, role
 from hospitium.doors.console.texts import text
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.accounts.passwords import LONGEST, SHORTEST
@@ -35,7 +35,7 @@ _TEMPLATES = Environment(
     auto_reload=False,
 )
 # What every page may ask for, unless its handler says more.
-_USUAL: Mapping[str, Any] = {"wrong": None, "again": None, "given": {}}
+_USUAL: Mapping[str, Any] = {"wrong": None, "again": None, "carry": {}, "given": {}}
 
 
 def page(
@@ -49,7 +49,7 @@ def page(
     """Return a page. What a template is given is escaped, whatever it is; a value it needs and isn't given is a mistake.
 
     `wrong`: what is wrong with a field, as (its name, a text). `given`: what was typed, but passwords. `again`: the token of
-    a link, with which the page can be shown in another language.
+    a link, with which the page can be shown in another language; `carry`: what else its forms carry along for that.
     """
     language = language_of(request)
     public_url = urlsplit(surroundings(request).public_url)
@@ -70,6 +70,9 @@ def page(
             "page_url": lambda path, lang=language: f"{public_url.path}{path}?lang={lang.value}",
             "asset": lambda name: public_url.path + assets.address(name),
             "form_token": token,
+            "session_token": sessions.form_token(request),
+            "visitor": sessions.known(request),
+            "day": lambda said: day(said, language),
             "shortest": SHORTEST,
             "longest_password": LONGEST,
             **values,
@@ -84,6 +87,12 @@ def page(
     if token in body:  # a page without a form needs no cookie
         sent["Set-Cookie"] = forms.cookie(request, token)
     return send(Answer(status, body.encode()), media_type=HTML, headers=sent)
+
+
+def elsewhere(request: Request[Any, Any, Any], path: str) -> Response[bytes]:
+    """Return what has a browser open another of our pages, in the same language: so that loading it again does nothing again."""
+    where = f"{urlsplit(surroundings(request).public_url).path}{path}?lang={language_of(request).value}"
+    return send(Answer(303, b""), media_type=HTML, headers={"Location": where})
 
 
 def _text(language: Any, key: str, **values: object) -> Any:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from litestar import Router
 
-from hospitium.doors.console import accounts, assets, home, offers, shares
+from hospitium.doors.console import (
+    accounts,
+    assets,
+    codes,
+    desk,
+    entrance,
+    home,
+    invited,
+    invites,
+    offers,
+    shares,
+)
 from hospitium.doors.console.errors import answer_exception
 from hospitium.doors.console.following import start
 from hospitium.doors.console.forms import LARGEST_FORM
@@ -26,6 +37,19 @@ ROUTES = (
     Route("POST", "/console/join", May.ACCEPT_OFFER, offers.join),
     Route("GET", "/console/share", May.SEE_PAGES, start),
     Route("POST", "/console/share", May.FOLLOW_SHARE, shares.answer_share),
+    Route("GET", "/console/sign-in", May.SEE_PAGES, entrance.open_sign_in),
+    Route("POST", "/console/sign-in", May.SIGN_IN, entrance.sign_in),
+    Route("GET", "/console/sign-out", May.SEE_PAGES, entrance.open_sign_out),
+    Route("POST", "/console/sign-out", May.SIGN_OUT, entrance.sign_out),
+    Route("GET", "/console/invited", May.SEE_PAGES, start),
+    Route("POST", "/console/invited", May.FOLLOW_INVITE, invited.take_up),
+    Route("GET", "/console/code", May.SEE_PAGES, codes.open_code),
+    Route("POST", "/console/code", May.FOLLOW_INVITE, codes.take_code),
+    Route("GET", "/console/invites", May.SEE_INVITES, invites.list_invites),
+    Route("GET", "/console/invites/{id:str}", May.SEE_INVITES, invites.read),
+    Route("POST", "/console/invites/{id:str}", May.ACCEPT_INVITE, invites.answer),
+    Route("GET", "/console/desk", May.MAKE_INVITE, desk.open_desk),
+    Route("POST", "/console/desk", May.MAKE_INVITE, desk.hand_out),
     Route("GET", "/assets/{name:str}", May.SEE_PAGES, assets.read),
 )
 

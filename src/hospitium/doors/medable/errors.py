@@ -64,6 +64,9 @@ TABLE: dict[type[Refusal], Form] = {
     errors.WrongTarget: _invalid("connectionTarget"),
     errors.AccountRequired: _invalid("autoConnectionRequiresId"),
     errors.AcceptanceRequired: _invalid("requireConnectionAccept"),
+    errors.WrongAnswer: _invalid("unspecified"),
+    errors.NoSuchPatient: _invalid("unspecified"),
+    errors.SeveralPatients: _invalid("unspecified"),
     errors.NotSignedIn: _denied("notLoggedIn", "kNotLoggedIn"),
     errors.WrongCredentials: _denied("invalidCredentials", "kInvalidCredentials"),
     errors.SessionEnded: _denied("notLoggedIn", "kNotLoggedIn"),
@@ -80,6 +83,7 @@ TABLE: dict[type[Refusal], Form] = {
     errors.NotOnesShare: _denied("connection"),
     errors.NotFound: Form(404, "kNotFound", "cortex.notFound.{resource}"),
     errors.UnknownClientKey: Form(404, "kNotFound", "cortex.notFound.app"),
+    errors.UnknownCode: Form(404, "kNotFound", "cortex.notFound.{resource}"),
     errors.DeadLink: _invalid("connectionToken"),
     errors.Conflict: _conflict("unspecified"),
     errors.AlreadyConnected: _conflict("unspecified"),
@@ -98,6 +102,8 @@ TABLE: dict[type[Refusal], Form] = {
     errors.Busy: Form(429, "kTooManyRequests", "cortex.tooManyRequests.unspecified"),
     errors.TooManyAttempts: Form(429, "kTooManyRequests", "cortex.tooManyRequests.unspecified"),
     errors.Unavailable: Form(503, "kServiceUnavailable", "cortex.serviceUnavailable.unspecified"),
+    errors.FhirServerAway: Form(503, "kServiceUnavailable", "cortex.serviceUnavailable.unspecified"),
+    errors.FhirServerWrong: Form(502, "kServiceUnavailable", "cortex.serviceUnavailable.unspecified"),
 }
 
 EDGE: dict[type[Exception], Form] = {

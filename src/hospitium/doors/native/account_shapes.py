@@ -11,6 +11,8 @@ from hospitium.doors.native.wire import Body, Wire
 from hospitium.doors.shapes import Email, Instant, NewPassword, OptionalLine, Token, TypedPassword
 from hospitium.engine.accounts.record import Account, Language
 from hospitium.engine.actor import Role
+from hospitium.engine.invites.record import InviteStatus
+from hospitium.engine.persons.record import Relationship
 from hospitium.engine.shares.record import ShareStatus
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ class PrintedAccount(Wire):
     id: UUID
     email: str
     first_name: str | None
+    middle_name: str | None
     last_name: str | None
     language: Language
     confirmed: bool
@@ -105,6 +108,7 @@ class PrintedAccount(Wire):
             account.id,
             account.email,
             account.first_name,
+            account.middle_name,
             account.last_name,
             account.language,
             account.is_confirmed,
@@ -193,9 +197,34 @@ class OwnShare(Wire):
     team_id: UUID | None
 
 
+class OwnPerson(Wire):
+    """A person the account looks after, as what; the rest of what is said of it is read at `/Persons`."""
+
+    id: UUID
+    first_name: str | None
+    last_name: str | None
+    level: int
+    is_owner: bool
+    relationship: Relationship
+    since: Instant
+
+
+class OwnInvite(Wire):
+    """An invite that is tied to the account: to which patient of which FHIR server."""
+
+    id: UUID
+    fhir_server_id: UUID
+    patient_id: str
+    status: InviteStatus
+    email: str | None
+    created_at: Instant
+    accepted_at: Instant | None
+    person_id: UUID | None
+
+
 class Export(Wire):
-    """All that is kept of an account. Of its records, shares and trail the newest 1,000; with `next` as `after`, the trail's own
-    address has the rest, and so have the lists of records and shares."""
+    """All that is kept of an account. Of its records, shares, persons, invites and trail 1,000; with `next` as `after`, the trail's own
+    address has the rest, and so have the lists of the others."""
 
     account: PrintedAccount
     memberships: list[OwnMembership]
@@ -203,6 +232,8 @@ class Export(Wire):
     teams: list[OwnTeam]
     records: list[OwnRecord]
     shares: list[OwnShare]
+    persons: list[OwnPerson]
+    invites: list[OwnInvite]
     trail: list[PrintedEvent]
     next: UUID | None
 

@@ -22,7 +22,9 @@ from hospitium.doors.native.account_shapes import (
     EmailBody,
     Export,
     NewPasswordBody,
+    OwnInvite,
     OwnMembership,
+    OwnPerson,
     OwnRecord,
     OwnShare,
     OwnTeam,
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from hospitium.engine.accounts.mails import Post
     from hospitium.engine.accounts.record import Account, Language
     from hospitium.engine.context import Context
+    from hospitium.engine.invites.record import Invite
+    from hospitium.engine.persons.queries import PersonView
     from hospitium.engine.sessions.record import Session
     from hospitium.engine.shares.record import Share
 
@@ -189,12 +193,40 @@ async def export_own(request: Request[Any, Any, Any]) -> Response[bytes]:
                 for one in kept.records
             ],
             [_own_share(one.share) for one in kept.shares],
+            [_own_person(one) for one in kept.persons],
+            [_own_invite(one.invite) for one in kept.invites],
             newest.trail,
             newest.next,
         )
 
     exported = await surroundings(request).work.perform(request, Permission.SEE_ACCOUNT, deed)
     return send(answer(200, exported), headers={"Content-Disposition": 'attachment; filename="account.json"'})
+
+
+def _own_person(seen: PersonView) -> OwnPerson:
+    person, role = seen
+    return OwnPerson(
+        person.id,
+        person.first_name,
+        person.last_name,
+        role.level,
+        role.is_owner,
+        role.relationship,
+        role.starts_at,
+    )
+
+
+def _own_invite(invite: Invite) -> OwnInvite:
+    return OwnInvite(
+        invite.id,
+        invite.fhir_server_id,
+        invite.patient_id,
+        invite.status,
+        invite.email,
+        invite.created_at,
+        invite.accepted_at,
+        invite.person_id,
+    )
 
 
 def _own_share(share: Share) -> OwnShare:

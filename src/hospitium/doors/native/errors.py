@@ -1,186 +1,27 @@
-"""What a caller of our own API sees when it is refused: a problem of RFC 9457."""
+"""What a caller of our own API sees when it is refused: a problem of RFC 9457 (`doors/problems.py`)."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-import structlog
-from litestar.exceptions import (
-    ClientException,
-    HTTPException,
-    InternalServerException,
-    MethodNotAllowedException,
-    NotFoundException,
-)
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
-from msgspec import UNSET, UnsetType
-
-from hospitium.doors.answers import answer, send
-from hospitium.doors.json_body import LARGEST_BODY, WrongContentType
-from hospitium.doors.routing import Wording
-from hospitium.doors.shapes import Instant
-from hospitium.engine import errors
-from hospitium.engine.errors import Refusal
+from hospitium.doors import problems
+from hospitium.doors.problems import PROBLEMS
 
 if TYPE_CHECKING:
     from litestar import Request, Response
 
-_log = structlog.get_logger("hospitium.native")
-PROBLEM = "application/problem+json"
-_TYPE = "urn:hospitium:problem:"
+    from hospitium.engine.errors import Refusal
 
-
-class Form(NamedTuple):
-    """The status and the last part of the `type` of one kind of refusal."""
-
-    status: int
-    kind: str
-
-
-TABLE: dict[type[Refusal], Form] = {
-    errors.Invalid: Form(400, "invalid"),
-    errors.UnknownObjectType: Form(400, "unknown-object-type"),
-    errors.NoTargets: Form(400, "no-targets"),
-    errors.TooManyTargets: Form(413, "too-many-targets"),
-    errors.WrongTarget: Form(400, "wrong-target"),
-    errors.AccountRequired: Form(400, "account-required"),
-    errors.AcceptanceRequired: Form(400, "acceptance-required"),
-    errors.NotSignedIn: Form(401, "not-signed-in"),
-    errors.WrongCredentials: Form(401, "wrong-credentials"),
-    errors.SessionEnded: Form(401, "session-ended"),
-    errors.Forbidden: Form(403, "forbidden"),
-    errors.WrongSide: Form(403, "wrong-side"),
-    errors.AccountDisabled: Form(403, "account-disabled"),
-    errors.NotConfirmed: Form(403, "not-confirmed"),
-    errors.OrganizationInactive: Form(403, "organization-inactive"),
-    errors.RegistrationClosed: Form(403, "registration-closed"),
-    errors.ClientKeyRequired: Form(403, "client-key-required"),
-    errors.SharingDisabled: Form(403, "sharing-disabled"),
-    errors.NotSharable: Form(403, "not-sharable"),
-    errors.TargetAccessRequired: Form(403, "target-access-required"),
-    errors.NotOnesShare: Form(403, "not-ones-share"),
-    errors.UnknownClientKey: Form(404, "unknown-client-key"),
-    errors.NotFound: Form(404, "not-found"),
-    errors.DeadLink: Form(404, "dead-link"),
-    errors.Conflict: Form(409, "conflict"),
-    errors.AlreadyConnected: Form(409, "already-connected"),
-    errors.AlreadyShared: Form(409, "already-shared"),
-    errors.WrongState: Form(409, "wrong-state"),
-    errors.RequestExpired: Form(409, "request-expired"),
-    errors.PartnerInactive: Form(409, "partner-inactive"),
-    errors.NameTaken: Form(409, "name-taken"),
-    errors.LastAdministrator: Form(409, "last-administrator"),
-    errors.ActiveLimitReached: Form(409, "active-limit-reached"),
-    errors.PendingLimitReached: Form(409, "pending-limit-reached"),
-    errors.OfferLimitReached: Form(409, "offer-limit-reached"),
-    errors.RejectionCooldown: Form(409, "rejection-cooldown"),
-    errors.TerminationCooldown: Form(409, "termination-cooldown"),
-    errors.KeyReused: Form(422, "idempotency-key-reused"),
-    errors.Busy: Form(429, "busy"),
-    errors.TooManyAttempts: Form(429, "too-many-attempts"),
-    errors.Unavailable: Form(503, "unavailable"),
-}
-
-EDGE: dict[type[Exception], Form] = {
-    RequestEntityTooLarge: Form(413, "too-large"),
-    WrongContentType: Form(415, "unsupported-media-type"),
-}
-
-
-class WrongField(msgspec.Struct):
-    """One member, parameter or header that is wrong, and why."""
-
-    field: str
-    detail: str
-
-
-class Problem(msgspec.Struct, rename="camel", kw_only=True):
-    """A problem of RFC 9457: `type` names the kind, `detail` is for people."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[WrongField] | UnsetType = UNSET
-    retry_after: Instant | UnsetType = UNSET
-    limit: int | UnsetType = UNSET
-    request_id: str | UnsetType = UNSET
-
-
-def _only(status: int, kinds: list[str]) -> dict[str, Any]:
-    return {
-        "properties": {
-            "type": {"enum": [f"{_TYPE}{kind}" for kind in kinds]},
-            "status": {"const": status},
-        }
-    }
-
-
-WORDING = Wording(PROBLEM, Problem, TABLE, EDGE, _only)
+TABLE = PROBLEMS
+WORDING = problems.wording(TABLE)
+EDGE = problems.EDGE
 
 
 def answer_refusal(refusal: Refusal) -> Response[bytes]:
     """Answer an engine refusal as a problem."""
-    form = TABLE[type(refusal)]
-    more: dict[str, Any] = {}
-    headers: dict[str, str] = {}
-    match refusal:
-        case errors.Invalid():
-            more["errors"] = [WrongField(refusal.field, refusal.reason)]
-        case errors.NotSignedIn():
-            headers["WWW-Authenticate"] = "Bearer"
-        case errors.NameTaken():
-            more["errors"] = [WrongField(refusal.field, "is taken")]
-        case Refusal(field=str(field)):
-            more["errors"] = [WrongField(field, refusal.message)]
-        case errors.CoolingDown():
-            more["retry_after"] = refusal.until
-        case errors.LimitReached():
-            more["limit"] = refusal.limit
-        case errors.Busy() | errors.Unavailable():
-            headers["Retry-After"] = str(refusal.retry_after)
-    return _send(form.status, form.kind, refusal.message, more, headers)
+    return problems.answer_refusal(refusal, TABLE)
 
 
 def answer_exception(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """Answer whatever went wrong below `/v1`, and at addresses that are no surface's."""
-    match problem:
-        case Refusal():
-            return answer_refusal(problem)
-        case WrongContentType():
-            return _send(
-                *EDGE[WrongContentType], "The body must be JSON, sent as Content-Type: application/json"
-            )
-        case MethodNotAllowedException():
-            return _send(
-                405, "method-not-allowed", "This address doesn't take this method", headers=problem.headers
-            )
-        case NotFoundException():
-            return _send(404, "not-found", "There is nothing at this address")
-        case HTTPException(status_code=413):
-            return _send(*EDGE[RequestEntityTooLarge], f"The body must be at most {LARGEST_BODY:,} bytes")
-        case ClientException() | InternalServerException(detail="client disconnected prematurely"):
-            return _send(400, "invalid", "The request can't be read")
-        case _:
-            request_id = str(request.scope.get("hospitium.request_id", ""))
-            _log.error("unforeseen", problem=type(problem).__name__, request_id=request_id, exc_info=problem)
-            return _send(500, "internal", "Something went wrong on our side", {"request_id": request_id})
-
-
-def _send(
-    status: int,
-    kind: str,
-    detail: str,
-    more: dict[str, Any] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response[bytes]:
-    body = Problem(
-        type=f"{_TYPE}{kind}",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        **(more or {}),
-    )
-    return send(answer(status, body), media_type=PROBLEM, headers=headers)
+    return problems.answer_exception(request, problem, TABLE)

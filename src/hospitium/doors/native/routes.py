@@ -10,6 +10,8 @@ from hospitium.doors.json_body import LARGEST_BODY
 from hospitium.doors.native import (
     accounts,
     api,
+    fhir_servers,
+    invites,
     members,
     offers,
     organizations,
@@ -35,6 +37,14 @@ from hospitium.doors.native.account_shapes import (
 )
 from hospitium.doors.native.api import HTML
 from hospitium.doors.native.errors import WORDING, answer_exception
+from hospitium.doors.native.fhir_servers import (
+    FhirServerBody,
+    FhirServerChanges,
+    FhirServers,
+    FhirServerSaid,
+    PrintedFhirServer,
+)
+from hospitium.doors.native.invite_shapes import InviteRowsBody, RowOutcomes, SlipBody
 from hospitium.doors.native.members import Members, PrintedMembership, RoleBody
 from hospitium.doors.native.offers import (
     Joined,
@@ -83,6 +93,8 @@ from hospitium.engine.errors import (
     AlreadyShared,
     Busy,
     DeadLink,
+    FhirServerAway,
+    FhirServerWrong,
     Forbidden,
     LastAdministrator,
     NameTaken,
@@ -100,6 +112,7 @@ from hospitium.engine.errors import (
     TargetAccessRequired,
     TooManyAttempts,
     TooManyTargets,
+    UnknownCode,
     WrongCredentials,
     WrongState,
     WrongTarget,
@@ -167,6 +180,17 @@ ROUTES = (
     Route("PATCH", "/v1/shares/{share_id:str}", May.CHANGE_SHARE, shares.change_level, takes=ShareLevelBody, gives={200: PrintedShare},
           refuses=(NotConfirmed, NotOnesShare, NotSharable, SharingDisabled, WrongTarget, WrongState)),
     Route("DELETE", "/v1/shares/{share_id:str}", May.END_SHARE, shares.end, gives={200: Done}, refuses=(NotOnesShare,)),
+    Route("POST", "/v1/fhir-servers", May.KEEP_FHIR_SERVERS, fhir_servers.create, takes=FhirServerBody, gives={201: PrintedFhirServer}, refuses=(NameTaken,), creates=True),
+    Route("GET", "/v1/fhir-servers", May.SEE_FHIR_SERVERS, fhir_servers.list_servers, gives={200: FhirServers}),
+    Route("GET", "/v1/fhir-servers/{server_id:str}", May.SEE_FHIR_SERVERS, fhir_servers.read, gives={200: PrintedFhirServer}),
+    Route("PATCH", "/v1/fhir-servers/{server_id:str}", May.KEEP_FHIR_SERVERS, fhir_servers.change, takes=FhirServerChanges, gives={200: PrintedFhirServer}, refuses=(NameTaken,)),
+    Route("DELETE", "/v1/fhir-servers/{server_id:str}", May.KEEP_FHIR_SERVERS, fhir_servers.remove, gives={200: Done}),
+    Route("POST", "/v1/fhir-servers/{server_id:str}/confirmation", May.KEEP_FHIR_SERVERS, fhir_servers.confirm, gives={200: PrintedFhirServer}, refuses=(WrongState,)),
+    Route("POST", "/v1/fhir-servers/{server_id:str}/test", May.KEEP_FHIR_SERVERS, fhir_servers.test, gives={200: FhirServerSaid},
+          refuses=(TooManyAttempts, FhirServerAway, FhirServerWrong)),
+    Route("POST", "/v1/invites/bulk", May.MAKE_INVITE, invites.make_in_bulk, takes=InviteRowsBody, gives={200: RowOutcomes},
+          refuses=(NotFound, Forbidden, WrongState)),
+    Route("POST", "/v1/invites/slip", May.MAKE_INVITE, invites.slip, takes=SlipBody, gives={200: Media(HTML)}, refuses=(UnknownCode, TooManyAttempts)),
     Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization,
           takes=OrganizationBody, gives={200: ChosenOrganization}, refuses=(Forbidden, OrganizationInactive)),
     Route("POST", "/v1/organizations", May.REGISTER_ORGANIZATION, organizations.register,

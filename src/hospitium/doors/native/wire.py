@@ -60,5 +60,11 @@ def wire_names() -> Iterator[None]:
     try:
         yield
     except Invalid as refusal:
-        spelled = re.sub(r"_([a-z])", lambda found: found[1].upper(), refusal.field)
-        raise Invalid(spelled, refusal.reason) from None
+        refusal.field = spelled(refusal.field)
+        refusal.message = f"{refusal.field}: {refusal.reason}"
+        raise
+
+
+def spelled(field: str) -> str:
+    """Return the name of a field as this surface spells it."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), field)

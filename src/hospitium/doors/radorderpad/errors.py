@@ -45,6 +45,9 @@ TABLE: dict[type[Refusal], Form] = {
     errors.WrongTarget: Form(400, "INVALID_PARAMETERS"),
     errors.AccountRequired: Form(400, "INVALID_PARAMETERS"),
     errors.AcceptanceRequired: Form(400, "INVALID_PARAMETERS"),
+    errors.WrongAnswer: Form(400, "INVALID_PARAMETERS"),
+    errors.NoSuchPatient: Form(400, "INVALID_PARAMETERS"),
+    errors.SeveralPatients: Form(400, "INVALID_PARAMETERS"),
     errors.NotSignedIn: Form(401, "AUTHENTICATION_REQUIRED"),
     errors.WrongCredentials: Form(401, "AUTHENTICATION_REQUIRED"),
     errors.SessionEnded: Form(401, "AUTHENTICATION_REQUIRED"),
@@ -61,6 +64,7 @@ TABLE: dict[type[Refusal], Form] = {
     errors.NotOnesShare: Form(403, "INSUFFICIENT_PERMISSIONS"),
     errors.UnknownClientKey: Form(404, "RESOURCE_NOT_FOUND"),
     errors.NotFound: Form(404, "RESOURCE_NOT_FOUND"),
+    errors.UnknownCode: Form(404, "RESOURCE_NOT_FOUND"),
     errors.DeadLink: Form(404, "RESOURCE_NOT_FOUND"),
     errors.Conflict: Form(409, "RESOURCE_CONFLICT"),
     errors.AlreadyConnected: Form(409, "RESOURCE_CONFLICT"),
@@ -79,6 +83,8 @@ TABLE: dict[type[Refusal], Form] = {
     errors.Busy: Form(429, "RATE_LIMIT_EXCEEDED"),
     errors.TooManyAttempts: Form(429, "RATE_LIMIT_EXCEEDED"),
     errors.Unavailable: Form(503, "SERVICE_UNAVAILABLE"),
+    errors.FhirServerAway: Form(503, "SERVICE_UNAVAILABLE"),
+    errors.FhirServerWrong: Form(502, "SERVICE_UNAVAILABLE"),
 }
 
 EDGE: dict[type[Exception], Form] = {

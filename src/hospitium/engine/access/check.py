@@ -9,7 +9,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import (
     Boolean,
+    Text,
     Uuid,
+    and_,
     bindparam,
     case,
     cast,
@@ -21,18 +23,22 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from hospitium.engine.access.decide import Allowed, Candidate, Decision, decide
 from hospitium.engine.access.standing import GRANT_ENDS_AT, itself, of_account
 from hospitium.engine.accounts.record import AccountStatus, accounts
 from hospitium.engine.epochs.record import epochs
+from hospitium.engine.fhir_servers.record import fhir_servers
 from hospitium.engine.grants.record import GranteeKind, ResourceKind, grants
 from hospitium.engine.levels import Level
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.records.record import THERE, records
-from hospitium.storage.statements import Query, one_of, struct
+from hospitium.storage.statements import Query, exactly, one_of, struct
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from hospitium.engine.context import Context
 
 
@@ -50,6 +56,7 @@ class Question(msgspec.Struct, frozen=True):
     resource_kind: ResourceKind
     resource_id: str
     resource_type: str = ""
+    fhir_server_id: UUID | None = None  # of a patient, and of a FHIR server itself
 
 
 class Resource(NamedTuple):
@@ -58,11 +65,21 @@ class Resource(NamedTuple):
     kind: ResourceKind
     id: str
     type: str = ""
+    fhir_server_id: UUID | None = None
+
+    @classmethod
+    def server(cls, server_id: UUID) -> Resource:
+        """Return a FHIR server as what is asked about."""
+        return cls(ResourceKind.FHIR_SERVER, str(server_id), fhir_server_id=server_id)
+
+    @classmethod
+    def patient(cls, server_id: UUID, patient_id: str) -> Resource:
+        """Return a patient on a FHIR server as what is asked about."""
+        return cls(ResourceKind.PATIENT, patient_id, fhir_server_id=server_id)
 
 
 _SUBJECT = bindparam("subject_id", type_=Uuid)
-# Resources that are no organization's: an account, and what is on a FHIR server.
-_ABOUT_THEMSELVES = (ResourceKind.ACCOUNT, ResourceKind.FHIR_SERVER, ResourceKind.PATIENT)
+_SERVER = bindparam("fhir_server_id", type_=Uuid)
 _grantee = organizations.alias("grantee")
 _about = organizations.alias("about")
 
@@ -71,11 +88,17 @@ def _is_active(table: Any, status: str) -> Any:
     return func.coalesce(table.c.status == status, false())
 
 
-def _gathering(subject: SubjectKind, *, only_open: bool = False) -> Query[Candidate]:
+def _roads_to_grants(subject: SubjectKind, *more: Any, only_open: bool, on_server: bool) -> Select[Any]:
+    """Return the statement that finds candidates, with `more` columns after theirs; which ones, is left to say.
+
+    `on_server`: those on FHIR servers, which persons have too; `only_open`: those that nobody has ended.
+    """
     by_account = subject is SubjectKind.ACCOUNT
-    standing = (of_account(_SUBJECT) if by_account else itself(_SUBJECT, GranteeKind.ORGANIZATION)).subquery(
-        "standing"
-    )
+    standing = (
+        of_account(_SUBJECT, with_persons=on_server)
+        if by_account
+        else itself(_SUBJECT, GranteeKind.ORGANIZATION)
+    ).subquery("standing")
     subject_is_active = (
         func.coalesce(
             select(accounts.c.status == AccountStatus.ACTIVE.value)
@@ -98,7 +121,7 @@ def _gathering(subject: SubjectKind, *, only_open: bool = False) -> Query[Candid
         .scalar_subquery()
     )
     # A record is about the organization whose it is. What isn't there is about none, and so not active.
-    about_id = case(
+    about_id: Any = case(
         (grants.c.resource_kind == literal_column("'organization'"), cast(grants.c.resource_id, Uuid)),
         (
             grants.c.resource_kind == literal_column("'record'"),
@@ -109,7 +132,9 @@ def _gathering(subject: SubjectKind, *, only_open: bool = False) -> Query[Candid
         ),
         else_=null(),
     )
-    return Query(
+    if on_server:
+        about_id = fhir_servers.c.organization_id
+    rows = (
         select(
             grants.c.id.label("candidate__grant_id"),
             grants.c.grantee_kind,
@@ -128,10 +153,26 @@ def _gathering(subject: SubjectKind, *, only_open: bool = False) -> Query[Candid
                 _is_active(_grantee, OrganizationStatus.ACTIVE.value),
             ).label("candidate__grantee_is_active"),
             or_(
-                one_of(grants.c.resource_kind, _ABOUT_THEMSELVES),
-                _is_active(_about, OrganizationStatus.ACTIVE.value),
+                # An account is no organization's.
+                exactly(grants.c.resource_kind, ResourceKind.ACCOUNT),
+                _is_active(_about, OrganizationStatus.ACTIVE.value)
+                & (fhir_servers.c.removed_at.is_(None) if on_server else true()),
             ).label("candidate__resource_is_active"),
             held_since.label("candidate__held_since"),
+            standing.c.level.label("candidate__road_level"),
+            grants.c.resource_kind,
+            (
+                and_(
+                    exactly(grants.c.grantee_kind, GranteeKind.ORGANIZATION),
+                    grants.c.grantee_id == fhir_servers.c.organization_id,
+                )
+                if on_server
+                else false()
+            ).label("candidate__is_home"),
+            (fhir_servers.c.suspended_at if on_server else cast(null(), grants.c.starts_at.type)).label(
+                "candidate__suspended_since"
+            ),
+            *more,
         )
         .select_from(standing)
         .join(grants, grants.c.grantee_id == standing.c.grantee_id)
@@ -140,33 +181,71 @@ def _gathering(subject: SubjectKind, *, only_open: bool = False) -> Query[Candid
             (_grantee.c.id == grants.c.grantee_id)
             & (grants.c.grantee_kind == GranteeKind.ORGANIZATION.value),
         )
-        .outerjoin(_about, _about.c.id == about_id)
-        .where(
+    )
+    if on_server:
+        rows = rows.join(fhir_servers, fhir_servers.c.id == grants.c.fhir_server_id)
+    return rows.outerjoin(_about, _about.c.id == about_id).where(
+        # An account's grant is not its namesake organization's: the kinds must agree with the road.
+        grants.c.grantee_kind == standing.c.grantee_kind,
+        *((grants.c.ends_at.is_(None), standing.c.ends_at.is_(None)) if only_open else ()),
+    )
+
+
+def _gathering(subject: SubjectKind, *, only_open: bool = False, on_server: bool = False) -> Query[Candidate]:
+    found = _roads_to_grants(subject, only_open=only_open, on_server=on_server)
+    asked_about = (
+        (
+            # A patient is also reached by what one may do on the whole server.
+            grants.c.fhir_server_id == _SERVER,
+            # What the index of a grantee's grants can tell by itself, be there ever so many.
+            one_of(grants.c.resource_kind, (ResourceKind.FHIR_SERVER, ResourceKind.PATIENT)),
+            grants.c.resource_type == literal_column("''"),
+            grants.c.resource_id == func.any(bindparam("resource_ids", type_=ARRAY(Text))),
+            or_(
+                exactly(grants.c.resource_kind, ResourceKind.FHIR_SERVER),
+                and_(
+                    exactly(grants.c.resource_kind, ResourceKind.PATIENT),
+                    bindparam("resource_kind", type_=Text) == literal_column("'patient'"),
+                    grants.c.resource_id == bindparam("resource_id"),
+                ),
+            ),
+        )
+        if on_server
+        else (
             grants.c.resource_kind == bindparam("resource_kind"),
             grants.c.resource_type == bindparam("resource_type"),
             grants.c.resource_id == bindparam("resource_id"),
-            # An account's grant is not its namesake organization's: the kinds must agree with the road.
-            grants.c.grantee_kind == standing.c.grantee_kind,
-            *((grants.c.ends_at.is_(None), standing.c.ends_at.is_(None)) if only_open else ()),
-        ),
-        struct(Candidate),
+        )
+    )
+    return Query(found.where(*asked_about), struct(Candidate))
+
+
+def on_servers_of_account(*more: Any) -> Select[Any]:
+    """Return the statement that finds every open grant on FHIR servers that reaches the account `subject_id`, each as a
+    `Candidate` with `more` columns; for lists, which judge each as `decide` does."""
+    return _roads_to_grants(SubjectKind.ACCOUNT, *more, only_open=True, on_server=True).where(
+        grants.c.fhir_server_id.is_not(None)
     )
 
 
 _GATHER = {subject: _gathering(subject) for subject in SubjectKind}
+_GATHER_ON_SERVER = {subject: _gathering(subject, on_server=True) for subject in SubjectKind}
 # What a deed rests on. What was ended has ended, though by the deed's own instant it hadn't yet: it may have waited for a lock,
 # or for a connection, and clocks differ. Whoever took it back was told that it is gone.
 _GATHER_OPEN = _gathering(SubjectKind.ACCOUNT, only_open=True)
+_GATHER_OPEN_ON_SERVER = _gathering(SubjectKind.ACCOUNT, only_open=True, on_server=True)
 
 
 async def candidates(ctx: Context, question: Question) -> list[Candidate]:
     """Return every grant that could matter to a question, with the path by which it reaches the subject."""
-    return await _gathered(_GATHER[question.subject_kind], ctx, question)
+    gather = _GATHER if question.fhir_server_id is None else _GATHER_ON_SERVER
+    return await _gathered(gather[question.subject_kind], ctx, question)
 
 
 async def open_candidates(ctx: Context, question: Question) -> list[Candidate]:
     """Return those that were not ended, for a deed of an account: its question is of now, not of then."""
-    return await _gathered(_GATHER_OPEN, ctx, question)
+    gather = _GATHER_OPEN if question.fhir_server_id is None else _GATHER_OPEN_ON_SERVER
+    return await _gathered(gather, ctx, question)
 
 
 async def _gathered(statement: Query[Candidate], ctx: Context, question: Question) -> list[Candidate]:
@@ -176,6 +255,8 @@ async def _gathered(statement: Query[Candidate], ctx: Context, question: Questio
         resource_kind=question.resource_kind.value,
         resource_type=question.resource_type,
         resource_id=question.resource_id,
+        fhir_server_id=question.fhir_server_id,
+        resource_ids=[str(question.fhir_server_id), question.resource_id],
     )
 
 
@@ -186,6 +267,14 @@ async def check(ctx: Context, question: Question) -> Decision:
 
 async def best_of(ctx: Context, account_id: UUID, resource: Resource) -> Allowed | None:
     """Return the most an account may do on a resource now, and by which grant; None if nothing."""
-    question = Question(SubjectKind.ACCOUNT, account_id, Level.PUBLIC, *resource)
+    question = Question(
+        SubjectKind.ACCOUNT,
+        account_id,
+        Level.PUBLIC,
+        resource.kind,
+        resource.id,
+        resource.type,
+        resource.fhir_server_id,
+    )
     decision = decide(await open_candidates(ctx, question), Level.PUBLIC, ctx.now)
     return decision if isinstance(decision, Allowed) else None

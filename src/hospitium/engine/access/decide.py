@@ -1,7 +1,8 @@
 """May X do Y to R now, and why (not)? A pure function over one snapshot of rows (docs/decisions/0006).
 
 The snapshot holds every grant that could matter: given to the subject itself, or to something the subject stands in
-(an organization whose staff it is, a team it is in), on the resource asked about. Whether each one counts, and for how much, is
+(an organization whose staff it is, a team it is in, a person it looks after), on the resource asked about, or on the FHIR
+server where that is. Whether each one counts, and for how much, is
 decided here and nowhere else. Nothing decides "yes" by being absent.
 """
 
@@ -13,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from hospitium.engine.actor import Role
-from hospitium.engine.grants.record import CauseKind, GranteeKind
+from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind
 from hospitium.engine.levels import Level
 
 
@@ -38,6 +39,33 @@ class Candidate(msgspec.Struct, frozen=True):
     resource_is_active: bool
     # When the restore was that holds the grant or the membership until the operator confirms (docs/decisions/0014); None if none does.
     held_since: datetime | None = None
+    # How much of it the road lets through: of a person's grant, no more than the account's own level on that person.
+    road_level: Level | None = None
+    # What it is on: of FHIR servers and patients, other rules hold (ruling 23).
+    resource_kind: ResourceKind | None = None
+    # Whether the FHIR server is that of the organization by which the grant is inherited.
+    is_home: bool = False
+    # Since when the grants on the FHIR server are suspended, because its address was changed (ruling 25).
+    suspended_since: datetime | None = None
+
+    @property
+    def acts_as_owner(self) -> bool:
+        """Whether it reaches an administrator on a FHIR server of the own organization (ruling 23)."""
+        return self.is_home and self.role is Role.ADMIN
+
+    @property
+    def reach(self) -> Level:
+        """How much of the grant's level reaches the subject (ruling 23)."""
+        if self.road_level is not None:
+            return min(self.level, self.road_level)
+        if self.resource_kind not in ON_FHIR_SERVERS or self.grantee_kind is not GranteeKind.ORGANIZATION:
+            return self.level
+        if self.role is None or self.acts_as_owner:
+            return self.level
+        return min(self.level, Level.UPDATE if self.is_home else Level.READ)
+
+
+ON_FHIR_SERVERS = (ResourceKind.FHIR_SERVER, ResourceKind.PATIENT)
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -59,11 +87,11 @@ Decision = Allowed | Denied
 
 def decide(candidates: list[Candidate], needed: Level, now: datetime) -> Decision:
     """Return whether any candidate allows the needed level now: the highest that does, else why the nearest doesn't."""
-    judged = [(obstacle(candidate, needed, now), candidate) for candidate in candidates]
+    judged = judge(candidates, needed, now)
     allowing = [candidate for found, candidate in judged if found is None]
     if allowing:
-        best = max(allowing, key=lambda candidate: (candidate.level, candidate.starts_at))
-        return Allowed(best.level, best)
+        best = max(allowing, key=lambda candidate: (candidate.reach, candidate.starts_at))
+        return Allowed(best.reach, best)
     refusing = [(found, candidate) for found, candidate in judged if found is not None]
     if not refusing:
         return Denied("there is no grant")
@@ -80,16 +108,54 @@ def decide(candidates: list[Candidate], needed: Level, now: datetime) -> Decisio
     return Denied(reason, nearest)
 
 
-def obstacle(candidate: Candidate, needed: Level, now: datetime) -> tuple[int, str] | None:  # noqa: C901  a list of reasons
+def judge(
+    candidates: list[Candidate], needed: Level, now: datetime
+) -> list[tuple[tuple[int, str] | None, Candidate]]:
+    """Return each candidate on one resource with what stands in its way (`obstacle`), be it another of them."""
+    specific: set[ResourceKind | None] = {
+        candidate.resource_kind
+        for candidate in candidates
+        if candidate.resource_kind in ON_FHIR_SERVERS
+        and candidate.grantee_kind is GranteeKind.ACCOUNT
+        and obstacle(candidate, Level.PUBLIC, now) is None
+    }
+    return [
+        (_eclipsed(candidate, specific) or obstacle(candidate, needed, now), candidate)
+        for candidate in candidates
+    ]
+
+
+def judge_one(candidate: Candidate, now: datetime, *, has_own: bool) -> tuple[int, str] | None:
+    """Return what stands in a candidate's way, if it is known whether the account has a grant of its own that counts on the same."""
+    specific: set[ResourceKind | None] = {candidate.resource_kind} if has_own else set()
+    return _eclipsed(candidate, specific) or obstacle(candidate, Level.PUBLIC, now)
+
+
+def _eclipsed(candidate: Candidate, specific: set[ResourceKind | None]) -> tuple[int, str] | None:
+    """On a FHIR server a grant that the account was given itself comes before what it inherits there, be that more
+    (contract bluebutton.md §3.2), unless it administers the server's organization."""
+    if candidate.resource_kind not in specific or candidate.grantee_kind is GranteeKind.ACCOUNT:
+        return None
+    if candidate.acts_as_owner or candidate.grantee_kind is GranteeKind.PERSON:
+        return None
+    return 5, "a grant that the account was given itself comes before it"
+
+
+def obstacle(candidate: Candidate, needed: Level, now: datetime) -> tuple[int, str] | None:  # noqa: C901, PLR0912  a list of reasons
     """Return what stands in a candidate's way, with how near it comes to allowing (higher is nearer); None if nothing."""
     if not candidate.subject_is_active:
         return 0, "the account is disabled"
     if candidate.role is not None and not candidate.role.is_staff:
         return 1, "a member who is not staff inherits nothing"
+    of_person = candidate.grantee_kind is GranteeKind.PERSON
     if candidate.role is not None or candidate.membership_starts_at is not None:
         if candidate.membership_starts_at is None or now < candidate.membership_starts_at:
+            if of_person:
+                return 2, "the role on the person has not begun"
             return 2, "the membership has not begun"
         if candidate.membership_ends_at is not None and now >= candidate.membership_ends_at:
+            if of_person:
+                return 2, "the role on the person has ended"
             return 2, "the membership has ended"
     if not candidate.grantee_is_active:
         return 3, "the organization it was given to is not active"
@@ -99,8 +165,14 @@ def obstacle(candidate: Candidate, needed: Level, now: datetime) -> tuple[int, s
         return 4, "the grant has not begun"
     if candidate.ends_at is not None and now >= candidate.ends_at:
         return 4, "the grant has ended"
-    if candidate.level < needed:
-        return 5, f"the grant is of level {candidate.level:d}, and {needed:d} is needed"
+    if candidate.reach < needed:
+        return 5, f"the grant is of level {candidate.reach:d}, and {needed:d} is needed"
+    if candidate.suspended_since is not None and not candidate.acts_as_owner:
+        since = f"{candidate.suspended_since:%Y-%m-%d}"
+        return (
+            6,
+            f"suspended since the address of the FHIR server was changed on {since}, until an administrator confirms",
+        )
     if candidate.held_since is not None:
         return 6, f"held since the restore of {candidate.held_since:%Y-%m-%d}, until the operator confirms"
     return None

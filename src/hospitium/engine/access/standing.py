@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, cast, func, literal_column, null, or_, select
+from sqlalchemy import SmallInteger, and_, bindparam, cast, func, literal_column, null, or_, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine.actor import Role
@@ -16,6 +16,7 @@ from hospitium.engine.epochs.queries import HELD_UNTIL
 from hospitium.engine.grants.record import GranteeKind, grants
 from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
+from hospitium.engine.persons.record import person_roles
 from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import exactly
 
@@ -38,16 +39,21 @@ def itself(subject: Any, kind: GranteeKind) -> Any:
         _kind(kind).label("grantee_kind"),
         subject.label("grantee_id"),
         cast(null(), memberships.c.role.type).label("role"),
+        cast(null(), SmallInteger).label("level"),
         cast(null(), _WHEN).label("starts_at"),
         cast(null(), _WHEN).label("ends_at"),
     )
 
 
-def of_account(account: Any) -> CompoundSelect[Any]:
-    """Return every road by which a grant reaches an account: itself, its organizations (with its role there), its teams."""
-    found: CompoundSelect[Any] = itself(account, GranteeKind.ACCOUNT).union_all(
-        _through_organizations(account), _through_teams(account)
-    )
+def of_account(account: Any, *, with_persons: bool = False) -> CompoundSelect[Any]:
+    """Return every road by which a grant reaches an account: itself, its organizations (with its role there), its teams.
+
+    `with_persons`: the persons it looks after, too (with its level there); only on FHIR servers is anything granted to one.
+    """
+    roads = [_through_organizations(account), _through_teams(account)]
+    if with_persons:
+        roads.append(_through_persons(account))
+    found: CompoundSelect[Any] = itself(account, GranteeKind.ACCOUNT).union_all(*roads)
     return found
 
 
@@ -75,6 +81,7 @@ def _through_organizations(account: Any) -> Select[Any]:
         _kind(GranteeKind.ORGANIZATION),
         memberships.c.organization_id,
         memberships.c.role,
+        cast(null(), SmallInteger),
         memberships.c.starts_at,
         memberships.c.ends_at,
     ).where(memberships.c.account_id == account)
@@ -85,9 +92,21 @@ def _through_teams(account: Any) -> Select[Any]:
         _kind(GranteeKind.TEAM),
         team_memberships.c.team_id,
         cast(null(), memberships.c.role.type),
+        cast(null(), SmallInteger),
         team_memberships.c.starts_at,
         team_memberships.c.ends_at,
     ).where(team_memberships.c.account_id == account)
+
+
+def _through_persons(account: Any) -> Select[Any]:
+    return select(
+        _kind(GranteeKind.PERSON),
+        person_roles.c.person_id,
+        cast(null(), memberships.c.role.type),
+        person_roles.c.level,
+        person_roles.c.starts_at,
+        person_roles.c.ends_at,
+    ).where(person_roles.c.account_id == account)
 
 
 def counts(standing: FromClause) -> ColumnElement[bool]:

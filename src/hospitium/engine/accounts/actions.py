@@ -43,6 +43,7 @@ class AccountForm(msgspec.Struct, frozen=True, kw_only=True):
 
     email: str
     first_name: str | None = None
+    middle_name: str | None = None
     last_name: str | None = None
     external_id: str | None = None
     language: Language = Language.ENGLISH
@@ -65,6 +66,7 @@ async def create(
             email_key=email_key,
             password_hash=password.reveal(),
             first_name=optional_line("first_name", form.first_name),
+            middle_name=optional_line("middle_name", form.middle_name),
             last_name=optional_line("last_name", form.last_name),
             external_id=optional_line("external_id", form.external_id),
             language=form.language.value,

@@ -30,11 +30,15 @@ from hospitium.engine.errors import (
 from hospitium.engine.events import EventKind
 from hospitium.engine.grants import actions as grants
 from hospitium.engine.ids import FIRST_ID, LAST_ID
+from hospitium.engine.invites import ending as invites, queries as invite_queries
+from hospitium.engine.invites.erasing import forget_address as forget_invites
 from hospitium.engine.links import actions as links, queries as link_queries
 from hospitium.engine.links.record import Link, LinkPurpose
 from hospitium.engine.memberships import actions as memberships, queries as membership_queries
 from hospitium.engine.offers.erasing import forget_address
 from hospitium.engine.permissions import Permission, require
+from hospitium.engine.persons import ending as persons, queries as person_queries
+from hospitium.engine.persons.erasing import forget_address as forget_person_offers
 from hospitium.engine.records import actions as records, queries as record_queries
 from hospitium.engine.sessions import actions as sessions, queries as session_queries
 from hospitium.engine.shares import ending as shares, queries as share_queries
@@ -54,7 +58,9 @@ if TYPE_CHECKING:
     from hospitium.engine.accounts.actions import AccountForm
     from hospitium.engine.accounts.mails import Post
     from hospitium.engine.context import Context
+    from hospitium.engine.invites.queries import InviteView
     from hospitium.engine.memberships.queries import Belonging
+    from hospitium.engine.persons.queries import PersonView
     from hospitium.engine.records.record import Record
     from hospitium.engine.secrets import HashedPassword, LinkToken
     from hospitium.engine.sessions.actions import PasswordVerdict
@@ -102,6 +108,7 @@ _TAKE_OVER = _changing(
     password_hash=bindparam("new_hash"),
     verified_at=bindparam("now"),
     first_name=bindparam("new_first_name"),
+    middle_name=None,
     last_name=bindparam("new_last_name"),
     registered_with_id=None,
 )
@@ -120,6 +127,7 @@ _ERASE = _changing(
     email_key=cast(accounts.c.id, Text),
     password_hash="",
     first_name=None,
+    middle_name=None,
     last_name=None,
     external_id=None,
     registered_with_id=None,
@@ -187,6 +195,28 @@ async def register(
         await _tell(ctx, EventKind.ACCOUNT_LINK_SENT, account, template=template)
     if sends:
         await mails.send_link(ctx, post, purpose, template, account)
+
+
+async def register_with_proof(
+    ctx: Context, form: AccountForm, password: HashedPassword, post: Post
+) -> Account | None:
+    """Register an account for who has proved something else than its mailbox, which is confirmed by a link; called by an action
+    that has asked for its own permission.
+
+    None, and nothing changed, if the address has an account that keeps it: one that is confirmed, or was made by the operator.
+    One that registered itself and was never confirmed is replaced, though its mailbox may have had all its mails for now: else whoever
+    typed the address first could keep its holder out. A link can be asked for later. Raises Invalid.
+    """
+    account, is_new = await _insert(ctx, form, password)
+    if not is_new and not _is_replaceable(account):
+        return None
+    if not is_new:
+        await _replace(ctx, account)
+        account, _ = await _insert(ctx, form, password)
+    await _tell(ctx, EventKind.ACCOUNT_REGISTERED, account)
+    if await throttles.allows(ctx, post.request(account.email_key)):
+        await mails.send_link(ctx, post, LinkPurpose.CONFIRM, Template.CONFIRM, account)
+    return account
 
 
 async def ask_confirmation(ctx: Context, email: str, language: Language, post: Post) -> None:
@@ -357,6 +387,8 @@ class Kept(NamedTuple):
     teams: list[TeamView]
     records: list[Record]  # those it owns, the newest, as the shares
     shares: list[ShareView]  # that it made or was offered, pending and active
+    persons: list[PersonView]  # that it looks after
+    invites: list[InviteView]  # that are tied to it
     trail: list[events.Event]  # the newest, and no more than one beyond MOST_EXPORTED
 
 
@@ -375,6 +407,8 @@ async def export_own(ctx: Context) -> Kept:
         await team_queries.seen(ctx, FIRST_ID, MOST_EXPORTED),
         await record_queries.owned(ctx, account.id, MOST_EXPORTED),
         await share_queries.of_actor(ctx, Wanted(), LAST_ID, 0, MOST_EXPORTED),
+        await person_queries.seen(ctx, FIRST_ID, MOST_EXPORTED),
+        await invite_queries.received(ctx),
         await queries.own_trail(ctx, None, MOST_EXPORTED + 1),
     )
     await _tell(ctx, EventKind.ACCOUNT_EXPORTED, account)
@@ -444,6 +478,7 @@ async def _insert(
         email_key=canonical_email("email", form.email),
         password_hash=password.reveal(),
         first_name=optional_line("first_name", form.first_name),
+        middle_name=optional_line("middle_name", form.middle_name),
         last_name=optional_line("last_name", form.last_name),
         external_id=None,
         language=form.language.value,
@@ -570,7 +605,7 @@ async def _take_over(
     await throttles.forget_networks(ctx, account.id)
     await sessions.end_all_of(ctx, account.id, "mailbox_claimed")
     await links.end(ctx, account.id)
-    ended = await _end_all_given(ctx, account.id)
+    ended = await _end_all_given(ctx, account.id, even_accepted=True)
     await _tell(ctx, EventKind.ACCOUNT_CLAIMED, taken, grants=ended or None)
     return taken
 
@@ -599,17 +634,25 @@ async def erase(
     await links.end(ctx, account.id)
     await throttles.forget_networks(ctx, account.id)
     await forget_address(ctx, account.id)
-    ended = await _end_all_given(ctx, account.id)
+    ended = await _end_all_given(ctx, account.id, even_accepted=not account.is_confirmed)
     await forget_target(ctx, account.id)
+    await forget_person_offers(ctx, account.id, account.email_key)
+    await forget_invites(ctx, account.id, account.email_key)
     await _tell(ctx, kind, account, grants=ended or None)
 
 
-async def _end_all_given(ctx: Context, account_id: UUID) -> list[UUID]:
-    """End all that an account has: the records it owns, what is shared of it and with it, and every other grant; return these."""
+async def _end_all_given(ctx: Context, account_id: UUID, *, even_accepted: bool) -> list[UUID]:
+    """End all that an account has: the records it owns, what is shared of it and with it, what it is to persons, the invites bound to
+    it (`even_accepted`: and those it accepted, because its mailbox was never its own), and every other grant.
+
+    Return these, and those of the persons that ended with it.
+    """
     await records.delete_all_of(ctx, account_id)
     await shares.end_all_on(ctx, [account_id])
     await shares.end_all_to(ctx, account_id)
-    return await grants.end_all_of(ctx, account_id)
+    ended = await persons.end_all_of(ctx, account_id)
+    ended += await invites.undo_all_of(ctx, account_id, even_accepted=even_accepted)
+    return ended + await grants.end_all_of(ctx, account_id)
 
 
 async def _tell(ctx: Context, kind: EventKind, account: Account, **data: Any) -> None:

@@ -39,9 +39,17 @@ class Post(NamedTuple):
         """Return what counts the shares that anybody offers to a mailbox."""
         return a_try(self.key.key, self.limit, "shares", email_key)
 
+    def invite(self, email_key: str) -> Try:
+        """Return what counts the invites to patients' records that are sent to a mailbox."""
+        return a_try(self.key.key, self.limit, "invites", email_key)
+
     def offer(self, email_key: str) -> Try:
         """Return what counts the offers that organizations send to a mailbox."""
         return a_try(self.key.key, self.limit, "offers", email_key)
+
+    def person_offer(self, email_key: str) -> Try:
+        """Return what counts the offers of persons that anybody sends to a mailbox."""
+        return a_try(self.key.key, self.limit, "person offers", email_key)
 
 
 async def send_link(

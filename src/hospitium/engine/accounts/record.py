@@ -39,6 +39,7 @@ accounts = Table(
     # Never null: an account is made by whoever chose its password, and an invite makes none.
     Column("password_hash", Text, nullable=False),
     Column("first_name", Text),
+    Column("middle_name", Text),
     Column("last_name", Text),
     Column("external_id", Text),
     Column("language", Text, nullable=False, server_default="en"),
@@ -55,7 +56,7 @@ accounts = Table(
     CheckConstraint("(status = 'deleted') = (ended_at IS NOT NULL)", name="end_has_a_time"),
     CheckConstraint(
         "status <> 'deleted' OR (email = '' AND email_key = id::text AND password_hash = '' AND first_name IS NULL "
-        "AND last_name IS NULL AND external_id IS NULL AND verified_at IS NULL AND registered_with_id IS NULL)",
+        "AND middle_name IS NULL AND last_name IS NULL AND external_id IS NULL AND verified_at IS NULL AND registered_with_id IS NULL)",
         name="deleted_is_nobody",
     ),
 )
@@ -76,6 +77,7 @@ class Account(msgspec.Struct, frozen=True):
     verified_at: datetime | None
     created_at: datetime
     registered_with_id: UUID | None = None
+    middle_name: str | None = None
 
     @property
     def full_name(self) -> str | None:

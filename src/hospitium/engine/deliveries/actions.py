@@ -43,7 +43,8 @@ _IS_WAITING = exactly(_c.status, DeliveryStatus.WAITING)
 _QUEUE = Statement(
     insert_into(
         deliveries,
-        "id", "template", "account_id", "link_id", "offer_id", "share_id", "organization_id", "subject_id", "status", "created_at", "due_at",
+        "id", "template", "account_id", "link_id", "offer_id", "share_id", "invite_id", "person_offer_id",
+        "organization_id", "subject_id", "status", "created_at", "due_at",
     )
 )  # fmt: skip
 # Locked rows are passed over: two dispatchers never wait for one another, and never take the same. So is what a later
@@ -123,13 +124,15 @@ async def queue(
     link_id: UUID | None = None,
     offer_id: UUID | None = None,
     share_id: UUID | None = None,
+    invite_id: UUID | None = None,
+    person_offer_id: UUID | None = None,
     organization_id: UUID | None = None,
     subject_id: UUID | None = None,
 ) -> UUID:
     """Have a mail sent, if and when this deed is committed; return the delivery's id.
 
-    Exactly one of the first five is the recipient: an account at its address, the mailbox of a link or an offer, the target
-    of a share, or all administrators an organization has by then. `subject_id` is what it is about.
+    Exactly one of the first seven is the recipient: an account at its address, the mailbox of a link or an offer, the target
+    of a share, whom an invite or the care of a person is for, or all administrators an organization has by then. `subject_id` is what it is about.
     """
     delivery_id = ctx.new_id()
     await _QUEUE.run(
@@ -140,6 +143,8 @@ async def queue(
         link_id=link_id,
         offer_id=offer_id,
         share_id=share_id,
+        invite_id=invite_id,
+        person_offer_id=person_offer_id,
         organization_id=organization_id,
         subject_id=subject_id,
         status=DeliveryStatus.WAITING.value,

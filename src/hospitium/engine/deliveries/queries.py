@@ -20,6 +20,7 @@ from hospitium.engine.deliveries.record import (
     deliveries,
 )
 from hospitium.engine.errors import NotFound
+from hospitium.engine.invites.record import INVITE_COLUMNS, INVITE_PURPOSE, Invite, invites
 from hospitium.engine.links import queries as link_queries
 from hospitium.engine.links.record import LinkPurpose
 from hospitium.engine.memberships.record import memberships
@@ -28,6 +29,7 @@ from hospitium.engine.offers.record import OFFER_COLUMNS, OFFER_PURPOSE, Offer, 
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.partnerships.record import partnerships
 from hospitium.engine.permissions import Permission, require
+from hospitium.engine.persons import queries as person_queries
 from hospitium.engine.shares import queries as share_queries
 from hospitium.engine.shares.record import SHARE_COLUMNS, SHARE_PURPOSE, Share, shares
 from hospitium.engine.teams.record import teams
@@ -47,7 +49,7 @@ class LinkSeed(msgspec.Struct, frozen=True):
     row_id: UUID
     key_number: int
     nonce: bytes
-    expires_at: datetime
+    expires_at: datetime | None  # None: it stays good until what it is for is over
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None  # with whom, as he was named
     team: str | None = None  # with which team
     label: str | None = None  # what kind of thing; None: an account
+    invitee: str | None = None  # whom an invite is for, as the inviter named him
+    phone: str | None = None  # of the organization
+    expires_at: datetime | None = None  # of an invite that has no link
+    about: UUID | None = None  # which invite its inviter is told of
     level: int | None = None
 
 
@@ -164,6 +170,22 @@ _SHARE = Query(
     .where(shares.c.id == bindparam("share_id"), exactly(organizations.c.status, OrganizationStatus.ACTIVE)),
     pair(struct(Share), struct(_ShareParts)),
 )
+_OF_INVITES = (Template.INVITE_ACCEPTED, Template.INVITE_LOCKED, Template.INVITE_UNDONE)
+
+
+class _Inviter(msgspec.Struct, frozen=True):
+    name: str
+    phone: str | None
+
+
+_INVITE = Query(
+    select(*INVITE_COLUMNS, organizations.c.name, organizations.c.phone)
+    .join(organizations, organizations.c.id == invites.c.organization_id)
+    .where(
+        invites.c.id == bindparam("invite_id"), exactly(organizations.c.status, OrganizationStatus.ACTIVE)
+    ),
+    pair(struct(Invite), struct(_Inviter)),
+)
 _MAILBOX_OF_ADDRESS = Query(
     select(accounts.c.email, accounts.c.language, accounts.c.status).where(
         accounts.c.email_key == bindparam("email_key"), accounts.c.verified_at.is_not(None)
@@ -180,20 +202,29 @@ async def administrators(ctx: Context, organization_id: UUID) -> list[UUID]:
 
 async def letter(ctx: Context, delivery: Delivery) -> Letter | None:
     """Return what the mail of a delivery needs; None if nobody needs to be told any more."""
-    if delivery.link_id is not None:
-        return await _letter_with_link(ctx, delivery, delivery.link_id)
-    if delivery.offer_id is not None:
-        return await _letter_with_offer(ctx, delivery, delivery.offer_id)
-    if delivery.share_id is not None:
-        return await _letter_with_share(ctx, delivery, delivery.share_id)
-    if delivery.account_id is None:
-        return None
-    mailbox = await _MAILBOX.first(ctx.tx, account_id=delivery.account_id)
+    for carried, write in (
+        (delivery.link_id, _letter_with_link),
+        (delivery.offer_id, _letter_with_offer),
+        (delivery.share_id, _letter_with_share),
+        (delivery.invite_id, _letter_with_invite),
+        (delivery.person_offer_id, _letter_of_person_offer),
+    ):
+        if carried is not None:
+            return await write(ctx, delivery, carried)
+    return (
+        None if delivery.account_id is None else await _letter_to_account(ctx, delivery, delivery.account_id)
+    )
+
+
+async def _letter_to_account(ctx: Context, delivery: Delivery, account_id: UUID) -> Letter | None:
+    mailbox = await _MAILBOX.first(ctx.tx, account_id=account_id)
     if mailbox is None or mailbox.status is AccountStatus.DELETED:
         return None
     written = _begun(delivery, mailbox.email, mailbox.language)
     if delivery.template is Template.SHARE_ACCEPTED and delivery.subject_id is not None:
         return await _letter_of_acceptance(ctx, written, delivery.subject_id)
+    if delivery.template in _OF_INVITES and delivery.subject_id is not None:
+        return await _letter_to_inviter(ctx, written, delivery.subject_id)
     if delivery.template not in _TOLD:
         return written
     sides = None
@@ -201,7 +232,7 @@ async def letter(ctx: Context, delivery: Delivery) -> Letter | None:
         sides = await _SIDES.first(ctx.tx, partnership_id=delivery.subject_id)
     if sides is None:
         return None
-    administered = await _ADMINISTRATIONS.all(ctx.tx, organization_id=None, account_id=delivery.account_id)
+    administered = await _ADMINISTRATIONS.all(ctx.tx, organization_id=None, account_id=account_id)
     return _to_administrator(written, sides, {organization_id for organization_id, _ in administered})
 
 
@@ -292,6 +323,63 @@ async def _letter_of_acceptance(ctx: Context, written: Letter, share_id: UUID) -
     )
 
 
+async def _letter_with_invite(ctx: Context, delivery: Delivery, invite_id: UUID) -> Letter | None:
+    """Return what the mail of an invite needs. Which of the two mails it is, is settled now: by whether the address has an account."""
+    found = await _INVITE.first(ctx.tx, invite_id=invite_id)
+    if found is None:
+        return None
+    invite, inviter = found
+    if (
+        not invite.is_open(ctx.now)
+        or invite.email is None
+        or invite.nonce is None
+        or invite.key_number is None
+    ):
+        return None
+    written = msgspec.structs.replace(
+        _begun(delivery, invite.email, invite.language),
+        organization=inviter.name,
+        phone=inviter.phone,
+        expires_at=invite.expires_at,
+    )
+    mailbox = await _MAILBOX_OF_ADDRESS.first(ctx.tx, email_key=invite.email_key)
+    if mailbox is not None:
+        if mailbox.status is not AccountStatus.ACTIVE:
+            return None
+        return msgspec.structs.replace(written, template=Template.INVITE_WAITING, language=mailbox.language)
+    return msgspec.structs.replace(
+        written,
+        invitee=" ".join(filter(None, (invite.first_name, invite.last_name))),
+        seed=LinkSeed(INVITE_PURPOSE, invite.id, invite.key_number, invite.nonce, invite.expires_at),
+    )
+
+
+async def _letter_to_inviter(ctx: Context, written: Letter, invite_id: UUID) -> Letter | None:
+    found = await _INVITE.first(ctx.tx, invite_id=invite_id)
+    if found is None:
+        return None
+    return msgspec.structs.replace(written, organization=found[1].name, about=invite_id)
+
+
+async def _letter_of_person_offer(ctx: Context, delivery: Delivery, offer_id: UUID) -> Letter | None:
+    """Return what the mail of an offer of a person needs: who offers it, and nothing of the person."""
+    found = await person_queries.offer_to_send(ctx, offer_id)
+    if found is None:
+        return None
+    offer, sharer = found
+    if not offer.is_open(ctx.now):
+        return None
+    # In the language of the address's account; its holder signs in, so that one that is disabled isn't written to.
+    known = await _MAILBOX_OF_ADDRESS.first(ctx.tx, email_key=offer.email_key)
+    if known is not None and known.status is not AccountStatus.ACTIVE:
+        return None
+    return msgspec.structs.replace(
+        _begun(delivery, offer.email, offer.language if known is None else known.language),
+        sharer=" ".join(filter(None, (sharer.first_name, sharer.last_name))) or sharer.email,
+        expires_at=offer.expires_at,
+    )
+
+
 def _name_of_sharer(parts: _ShareParts) -> str:
     named = " ".join(filter(None, (parts.sharer_first_name, parts.sharer_last_name)))
     return named or parts.sharer_email
@@ -362,7 +450,8 @@ _LISTED = Query(
         _c.id,
         _c.template,
         func.coalesce(
-            accounts.c.email, organizations.c.code, _c.link_id.cast(Text), _c.offer_id.cast(Text), _c.share_id.cast(Text)
+            accounts.c.email, organizations.c.code, _c.link_id.cast(Text), _c.offer_id.cast(Text), _c.share_id.cast(Text),
+            _c.invite_id.cast(Text), _c.person_offer_id.cast(Text),
         ).label("recipient"),
         _c.status,
         _c.created_at,

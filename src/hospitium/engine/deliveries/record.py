@@ -40,6 +40,15 @@ class Template(StrEnum):
     SHARE = "share"
     # To whoever made a share; the subject is that share:
     SHARE_ACCEPTED = "share_accepted"
+    # To whom an invite is for, by its e-mail address; which of the two, is settled when it is sent:
+    INVITE = "invite"  # you are invited: choose a password
+    INVITE_WAITING = "invite_waiting"  # an invitation waits for your account
+    # To whoever made an invite; the subject is that invite:
+    INVITE_ACCEPTED = "invite_accepted"
+    INVITE_LOCKED = "invite_locked"  # five wrong answers
+    INVITE_UNDONE = "invite_undone"  # who accepted it, or registered with it, didn't own the mailbox
+    # To whom the care of a person is offered:
+    PERSON_OFFER = "person_offer"
     # To an organization's administrators; the subject is a partnership:
     PARTNERSHIP_REQUESTED = "partnership_requested"
     PARTNERSHIP_APPROVED = "partnership_approved"
@@ -67,6 +76,8 @@ deliveries = Table(
     Column("link_id", ForeignKey("links.id")),
     Column("offer_id", ForeignKey("offers.id")),
     Column("share_id", ForeignKey("shares.id")),
+    Column("invite_id", ForeignKey("invites.id")),
+    Column("person_offer_id", ForeignKey("person_offers.id")),
     Column("organization_id", ForeignKey("organizations.id")),
     Column("subject_id", Uuid),
     Column("status", Text, nullable=False),
@@ -80,7 +91,8 @@ deliveries = Table(
     Column("last_problem", Text),
     CheckConstraint("status IN ('waiting', 'sent', 'spread', 'void', 'failed')", name="status"),
     CheckConstraint(
-        "num_nonnulls(account_id, link_id, offer_id, share_id, organization_id) = 1", name="one_recipient"
+        "num_nonnulls(account_id, link_id, offer_id, share_id, invite_id, person_offer_id, organization_id) = 1",
+        name="one_recipient",
     ),
     CheckConstraint("(status = 'waiting') = (ended_at IS NULL)", name="end_has_a_time"),
     CheckConstraint("attempts >= 0", name="attempts"),
@@ -104,6 +116,8 @@ class Delivery(msgspec.Struct, frozen=True):
     link_id: UUID | None
     offer_id: UUID | None
     share_id: UUID | None
+    invite_id: UUID | None
+    person_offer_id: UUID | None
     organization_id: UUID | None
     subject_id: UUID | None
     status: DeliveryStatus

@@ -14,9 +14,11 @@ from hospitium.engine.epochs.record import EPOCH_COLUMNS, Epoch, epochs
 from hospitium.engine.epochs.revocations import Applied, Trail, apply_since
 from hospitium.engine.errors import WrongState
 from hospitium.engine.events import EventKind
+from hospitium.engine.invites import restored as invites
 from hospitium.engine.links import restored as links
 from hospitium.engine.offers import restored as offers
 from hospitium.engine.permissions import Permission, require
+from hospitium.engine.persons import restored as person_offers
 from hospitium.engine.sessions import restored as sessions
 from hospitium.engine.shares import restored as shares
 from hospitium.storage.statements import Query, insert_into, struct
@@ -31,6 +33,8 @@ VOIDED = {
     "links": links.void_all,
     "offers": offers.void_all,
     "shares": shares.void_all,
+    "invites": invites.void_all,
+    "person_offers": person_offers.void_all,
     "deliveries": deliveries.void_all,
 }
 """What a restore voids: each gave somebody something once, and nobody can say whether it did since the backup."""
@@ -72,7 +76,7 @@ async def settle(ctx: Context) -> bool:
 
 
 async def begin_next(ctx: Context, taken_at: datetime | None, trail: Trail) -> Restored:
-    """Begin the epoch of a restore: void what was open, hold every grant and membership, and take away again what `trail` says ended.
+    """Begin the epoch of a restore: void what was open, hold every grant, membership and role on a person, and take away again what `trail` says ended.
 
     `taken_at`: as of when the backup is, None where nobody knows. What was held by an earlier restore stays held. The
     hold is released at once if the trail is complete: declared so, without gaps, and reaching back to the backup.
@@ -88,7 +92,7 @@ async def begin_next(ctx: Context, taken_at: datetime | None, trail: Trail) -> R
         place=await queries.place(ctx),
         begun_at=ctx.now,
         taken_at=taken_at,
-        # Whatever the clocks of then and now say: no grant or membership of the backup begins later.
+        # Whatever the clocks of then and now say: no grant, membership or role of the backup begins later.
         holds_until=max(ctx.now, latest or ctx.now),
         confirmed_at=None,
     )

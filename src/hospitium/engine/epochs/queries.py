@@ -11,6 +11,7 @@ from hospitium.engine.epochs.record import EPOCH_COLUMNS, Epoch, epochs
 from hospitium.engine.events import events
 from hospitium.engine.grants.record import grants
 from hospitium.engine.memberships.record import memberships
+from hospitium.engine.persons.record import person_roles
 from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import Query, scalar, struct
 
@@ -47,7 +48,12 @@ def _latest_of(intervals: Table) -> Any:
 
 _LATEST_BEGINNING = Query(
     select(
-        func.greatest(_latest_of(grants), _latest_of(memberships), _latest_of(team_memberships)).label("at")
+        func.greatest(
+            _latest_of(grants),
+            _latest_of(memberships),
+            _latest_of(team_memberships),
+            _latest_of(person_roles),
+        ).label("at")
     ),
     scalar("at"),
 )
@@ -76,7 +82,7 @@ async def place(ctx: Context) -> str:
 
 
 async def latest_beginning(ctx: Context) -> datetime | None:
-    """Return when the last of the grants and memberships begins that aren't over, None if there is none."""
+    """Return when the last of the grants, memberships and roles on persons begins that aren't over, None if there is none."""
     found: datetime | None = await _LATEST_BEGINNING.first(ctx.tx, now=ctx.now)
     return found
 

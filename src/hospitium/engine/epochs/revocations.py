@@ -21,11 +21,15 @@ from hospitium.engine.client_keys import actions as client_keys
 from hospitium.engine.epochs import queries
 from hospitium.engine.errors import Conflict, Forbidden, NotFound
 from hospitium.engine.events import EventKind
-from hospitium.engine.grants import restored as grants
+from hospitium.engine.fhir_servers import actions as fhir_servers
+from hospitium.engine.grants import on_servers as grants_on_servers, restored as grants
+from hospitium.engine.invites import ending as invites
+from hospitium.engine.levels import Level
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.organizations import actions as organizations, queries as organization_queries
 from hospitium.engine.partnerships import actions as partnerships
 from hospitium.engine.partnerships.actions import Ending
+from hospitium.engine.persons import ending as persons
 from hospitium.engine.records import actions as records
 from hospitium.engine.shares import actions as shares
 from hospitium.engine.teams import actions as teams, queries as team_queries
@@ -194,6 +198,50 @@ async def _end_client_key(ctx: Context, line: TrailLine, _: Trail) -> None:
     await client_keys.end(ctx, _subject(line))
 
 
+async def _leave_person(ctx: Context, line: TrailLine, _: Trail) -> None:
+    account = _id_in(line, "account")
+    if account is None:
+        raise NotFound("account")
+    await persons.leave_again(ctx, _subject(line), account)
+
+
+async def _delete_person(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await persons.delete_again(ctx, _subject(line))
+
+
+async def _hand_person_over(ctx: Context, line: TrailLine, _: Trail) -> None:
+    source, target = _id_in(line, "source"), _id_in(line, "target")
+    if source is None or target is None:
+        raise NotFound("account")
+    await persons.hand_over_again(ctx, _subject(line), source, target)
+
+
+async def _end_grant_on_server(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await grants_on_servers.end_again(ctx, _subject(line))
+
+
+async def _make_grant_again(ctx: Context, line: TrailLine, _: Trail) -> None:
+    """Of grants to accounts on whole FHIR servers: they come before what is inherited, and so may take something away."""
+    server, account, level = _id_in(line, "fhir_server"), _id_in(line, "grantee"), line.data.get("level")
+    of_account = line.data.get("grantee_kind") == "account" and "patient" not in line.data
+    if server is None or account is None or not of_account or level not in (4, 6, 7):
+        raise NotFound("grant")
+    await grants_on_servers.make_again(ctx, _subject(line), server, account, Level(level), line.at)
+
+
+async def _suspend_server(ctx: Context, line: TrailLine, _: Trail) -> None:
+    """The backup has the address before; whether the patients there are the same ones, an administrator must look."""
+    await fhir_servers.suspend_again(ctx, _subject(line))
+
+
+async def _remove_server(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await fhir_servers.remove(ctx, _subject(line))
+
+
+async def _undo_invite(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await invites.undo_again(ctx, _subject(line))
+
+
 async def _suspend_organization(ctx: Context, line: TrailLine, _: Trail) -> None:
     found = await organization_queries.by_id(ctx, _subject(line))
     if found is None:
@@ -232,6 +280,16 @@ TAKES_AWAY: dict[EventKind, Callable[[Context, TrailLine, Trail], Awaitable[None
     EventKind.RECORD_ARCHIVED: _end_shares_of_record,
     EventKind.RECORD_DELETED: _delete_record,
     EventKind.CLIENT_KEY_ENDED: _end_client_key,
+    EventKind.GRANT_ENDED: _end_grant_on_server,
+    EventKind.GRANT_MADE: _make_grant_again,
+    EventKind.FHIR_SERVER_CHANGED: _suspend_server,
+    EventKind.FHIR_SERVER_REMOVED: _remove_server,
+    EventKind.INVITE_UNDONE: _undo_invite,
+    EventKind.PERSON_ROLE_ENDED: _leave_person,
+    # As of a share: whether the role before was less, only the backup says.
+    EventKind.PERSON_ROLE_CHANGED: _leave_person,
+    EventKind.PERSON_TRANSFERRED: _hand_person_over,
+    EventKind.PERSON_DELETED: _delete_person,
     EventKind.ORGANIZATION_SUSPENDED: _suspend_organization,
     EventKind.ACCOUNT_DISABLED: _disable_account,
     EventKind.ACCOUNT_DELETED: _erase_account,

@@ -11,6 +11,7 @@ from enum import StrEnum
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, SmallInteger, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
+from hospitium.storage.statements import exactly
 from hospitium.storage.tables import metadata
 
 
@@ -37,6 +38,7 @@ class CauseKind(StrEnum):
     INVITE = "invite"
     OWNERSHIP = "ownership"
     OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"  # of what it is on: he gave it himself
 
 
 grants = Table(
@@ -50,10 +52,10 @@ grants = Table(
     Column("resource_type", Text(collation="C"), nullable=False, server_default=""),
     # A UUID in its usual spelling, or an id of FHIR.
     Column("resource_id", Text(collation="C"), nullable=False),
-    Column("fhir_server_id", Uuid),
+    # On which a patient is, or which one it is.
+    Column("fhir_server_id", ForeignKey("fhir_servers.id")),
     Column("level", SmallInteger, nullable=False),
     Column("is_owner", Boolean, nullable=False, server_default="false"),
-    Column("patient_id", Text(collation="C")),
     Column("restrictions", JSONB, nullable=False, server_default="[]"),
     Column("starts_at", TIMESTAMP(timezone=True), nullable=False),
     Column("ends_at", TIMESTAMP(timezone=True)),
@@ -69,14 +71,21 @@ grants = Table(
         name="resource_kind",
     ),
     CheckConstraint(
-        "cause_kind IN ('partnership', 'share', 'invite', 'ownership', 'operator')", name="cause_kind"
+        "cause_kind IN ('partnership', 'share', 'invite', 'ownership', 'operator', 'administrator')",
+        name="cause_kind",
     ),
     CheckConstraint("level BETWEEN 1 AND 7", name="level"),
     CheckConstraint("ends_at >= starts_at", name="ends_after_start"),
     CheckConstraint("until > starts_at", name="window"),
-    CheckConstraint("(cause_id IS NULL) = (cause_kind IN ('ownership', 'operator'))", name="cause_is_named"),
     CheckConstraint(
-        "(resource_kind = 'patient') <= (fhir_server_id IS NOT NULL)", name="patient_is_on_a_server"
+        "(cause_id IS NULL) = (cause_kind IN ('ownership', 'operator', 'administrator'))",
+        name="cause_is_named",
+    ),
+    CheckConstraint(
+        "(resource_kind IN ('fhir_server', 'patient')) = (fhir_server_id IS NOT NULL)", name="server_is_named"
+    ),
+    CheckConstraint(
+        "resource_kind <> 'fhir_server' OR resource_id = fhir_server_id::text", name="server_is_itself"
     ),
     CheckConstraint("NOT is_owner OR level = 7", name="owner_has_it_all"),
 )
@@ -91,3 +100,22 @@ Index(
 Index("grants_on_resource_ix", grants.c.resource_id, grants.c.resource_kind, grants.c.starts_at)
 Index("grants_of_cause_ix", grants.c.cause_id, postgresql_where=grants.c.ends_at.is_(None))
 Index("grants_made_under_ix", grants.c.made_under_id, postgresql_where=grants.c.made_under_id.is_not(None))
+# On a FHIR server one has one grant on the same: another level ends it and begins another.
+Index(
+    "grants_one_on_server_ix",
+    grants.c.fhir_server_id,
+    grants.c.grantee_id,
+    grants.c.resource_id,
+    grants.c.grantee_kind,
+    grants.c.resource_kind,
+    unique=True,
+    postgresql_where=grants.c.fhir_server_id.is_not(None) & grants.c.ends_at.is_(None),
+)
+Index(
+    "grants_one_owner_of_server_ix",
+    grants.c.fhir_server_id,
+    unique=True,
+    postgresql_where=exactly(grants.c.resource_kind, ResourceKind.FHIR_SERVER)
+    & grants.c.is_owner
+    & grants.c.ends_at.is_(None),
+)

@@ -13,6 +13,7 @@ from hospitium.engine.accounts import queries as account_queries
 from hospitium.engine.actor import Role
 from hospitium.engine.errors import LastAdministrator, NotFound, NotSignedIn, WrongState
 from hospitium.engine.events import EventKind
+from hospitium.engine.grants import on_servers as grants
 from hospitium.engine.memberships import queries
 from hospitium.engine.memberships.record import MEMBERSHIP_COLUMNS, Membership, memberships
 from hospitium.engine.organizations import queries as organization_queries
@@ -158,14 +159,19 @@ async def _end(
 ) -> Membership | None:
     """End the membership that is open, if one is, and those of the organization's teams with it, unless the account `stays`."""
     ended = await _END.first(ctx.tx, of_account=account_id, of_organization=organization_id, now=ctx.now)
-    if ended is not None:
-        await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended)
-        if not stays:
-            await teams.leave_all_in(ctx, account_id, organization_id)
+    if ended is None:
+        return None
+    # What he was granted on its FHIR servers, he was granted as a member.
+    granted = [] if stays else await grants.end_all_of_member(ctx, account_id, organization_id)
+    await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended, grants=granted or None)
+    if not stays:
+        await teams.leave_all_in(ctx, account_id, organization_id)
     return ended
 
 
-async def _tell(ctx: Context, kind: EventKind, membership: Membership) -> None:
+async def _tell(
+    ctx: Context, kind: EventKind, membership: Membership, *, grants: list[UUID] | None = None
+) -> None:
     await events.record(
         ctx,
         kind,
@@ -175,4 +181,5 @@ async def _tell(ctx: Context, kind: EventKind, membership: Membership) -> None:
         account=membership.account_id,
         organization=membership.organization_id,
         role=membership.role,
+        grants=grants,
     )

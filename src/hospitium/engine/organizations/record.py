@@ -82,6 +82,7 @@ Index(
     postgresql_ops={"name_key": "gin_trgm_ops"},
     postgresql_where=exactly(organizations.c.status, "active"),
 )
+Index("organizations_tax_id_ix", organizations.c.tax_id, postgresql_where=organizations.c.tax_id.is_not(None))
 Index("organizations_npi_ix", organizations.c.npi, postgresql_where=organizations.c.npi.is_not(None))
 Index(
     "organizations_active_by_state_ix",

@@ -30,7 +30,7 @@ from hospitium.engine.errors import (
     WrongState,
 )
 from hospitium.engine.events import EventKind
-from hospitium.engine.grants import actions as grants
+from hospitium.engine.grants import actions as grants, on_servers
 from hospitium.engine.grants.record import CauseKind
 from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.organizations.record import OrganizationStatus
@@ -211,6 +211,7 @@ async def terminate(ctx: Context, partnership_id: UUID, ending: Ending) -> Partn
 
     moved = await _move(ctx, "terminate", partnership_id, reason=reason)
     ended = await grants.end_caused_by(ctx, CauseKind.PARTNERSHIP, partnership_id)
+    ended += await on_servers.end_all_under(ctx, ended)
     await _tell(ctx, EventKind.PARTNERSHIP_TERMINATED, moved, was=_left("terminate"), grants=ended)
     return locked.view(moved)
 

@@ -17,7 +17,7 @@ from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.secrets import SessionCookie
 from hospitium.engine.sessions.record import SESSION_COLUMNS, Session, refresh_tokens, sessions
-from hospitium.storage.statements import Query, pair, struct
+from hospitium.storage.statements import Query, pair, scalar, struct
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
@@ -139,6 +139,10 @@ async def token_by_id(ctx: Context, token_id: UUID) -> RefreshToken | None:
     return await _TOKEN_BY_ID.first(ctx.tx, token_id=token_id)
 
 
+_IS_OPEN = Query(
+    select(sessions.c.id).where(sessions.c.id == bindparam("session_id"), sessions.c.ended_at.is_(None)),
+    scalar("id"),
+)
 _OPEN_OF_ACCOUNT = Query(
     select(*SESSION_COLUMNS)
     .where(sessions.c.account_id == bindparam("account_id"), _is_open)
@@ -157,6 +161,11 @@ async def open_of_actor(ctx: Context) -> list[Session]:
     if ctx.actor.account_id is None:
         raise NotSignedIn
     return await open_of_account(ctx, ctx.actor.account_id)
+
+
+async def is_open(ctx: Context, session_id: UUID) -> bool:
+    """Whether a session has not been ended, as of this moment: for a deed that waited for a lock since it was read."""
+    return await _IS_OPEN.first(ctx.tx, session_id=session_id) is not None
 
 
 async def lock_open(ctx: Context, session_id: UUID) -> tuple[Session, Account] | None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hospitium.engine.accounts.record import Language
     from hospitium.engine.deliveries.queries import Letter, LinkSeed
-    from hospitium.engine.secrets import DerivationKey
+    from hospitium.engine.secrets import DerivationKey, LinkToken
 
 LONGEST_NAME = 100
 _TEXTS = FileSystemLoader(Path(__file__).parent)
@@ -47,7 +47,10 @@ PAGES = {
     Template.NEW_EMAIL: "/console/email",
     Template.OFFER: "/console/join",
     Template.SHARE: "/console/share",
+    Template.INVITE: "/console/invited",
 }
+# A page where one signs in, and to which no token leads.
+PLAIN_PAGES = {Template.INVITE_WAITING: "/console/invites"}
 _MONTHS = {
     "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
     "es": ("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
@@ -88,6 +91,15 @@ _MAY = {
         5: "leerlo y compartirlo con otras personas",
         6: "leerlo, compartirlo con otras personas y cambiarlo",
     },
+}
+
+
+# A target needn't have a name, nor be a team; an organization needn't have a telephone, nor an invite an end.
+_DISPENSABLE = {
+    Template.SHARE: ("target", "team"),
+    Template.SHARE_ACCEPTED: ("target", "team"),
+    Template.INVITE: ("phone", "until"),
+    Template.INVITE_WAITING: ("phone", "until"),
 }
 
 
@@ -160,24 +172,27 @@ def written(letter: Letter, head: Letterhead) -> EmailMessage:
 
 def texts(letter: Letter, head: Letterhead) -> tuple[str, str, str]:
     """Return the subject, the plain text and the HTML of a letter."""
-    url = None if letter.seed is None else _link(letter, letter.seed, head)
+    url = _url(letter, head)
+    expires_at = letter.expires_at if letter.seed is None else letter.seed.expires_at
     names = {
         "organization": None if letter.organization is None else one_line(letter.organization),
         "partner": None if letter.partner is None else one_line(letter.partner),
         "sharer": None if letter.sharer is None else one_line(letter.sharer),
         "target": None if letter.target is None else one_line(letter.target),
         "team": None if letter.team is None else one_line(letter.team),
+        "invitee": None if letter.invitee is None else one_line(letter.invitee),
+        "phone": None if letter.phone is None else one_line(letter.phone),
+        "about": letter.about,
         "thing": _thing(letter),
         "may": None if letter.level is None else _MAY[letter.language][letter.level],
         "place": urlsplit(head.public_url).hostname or "",
         "role": None if letter.role is None else _ROLES[letter.language][letter.role],
-        "until": None if letter.seed is None else _instant(letter.seed.expires_at, letter.language),
-        "lasting": None
-        if letter.seed is None
-        else _span(letter.seed.expires_at - letter.at, letter.language),
+        "until": None if expires_at is None else instant(expires_at, letter.language),
+        "lasting": None if expires_at is None else _span(expires_at - letter.at, letter.language),
     }
-    # A target needn't have a name, nor be a team; what a template can't do without is missed.
-    given = {name: value for name, value in names.items() if value is not None or name in ("target", "team")}
+    # What a template can't do without is missed.
+    dispensable = _DISPENSABLE.get(letter.template, ())
+    given = {name: value for name, value in names.items() if value is not None or name in dispensable}
     subject, text = _rendered(_TEXT, letter, given, lambda label: f"{label}:\n{url}")
     _, html = _rendered(_HTML, letter, given, lambda label: _button(label, url))
     footer = {"place": names["place"], "replies": head.reply_to is not None}
@@ -200,16 +215,17 @@ def _rendered(
 
 
 def one_line(name: str) -> str:
-    """Return what somebody typed as one line of a bounded length, in which nothing looks like an address.
+    """Return what somebody typed as one line of a bounded length, in which nothing looks like an address or an encoded word.
 
-    Mail programs make links of `example.com` by themselves. With a space behind the dot they don't.
+    Mail programs make links of `example.com` by themselves. With a space behind the dot they don't. An encoded word (RFC 2047) may
+    hold the end of a line, and with it a head: whoever puts a text into one, Python's `email` too, reads it. Broken up it is none.
     """
     # Whatever Python or a mail server may take for the end of a line counts as white space here.
     line = " ".join(name.split())
     line = "".join(c for c in line if unicodedata.category(c)[0] != "C" or c in "\u200c\u200d")
     if len(line) > LONGEST_NAME:
         line = line[: LONGEST_NAME - 1].rstrip() + "…"
-    return re.sub(r"([.\u3002\uff0e\uff61])(?=\w)|(:)(?=//)", r"\1\2 ", line)
+    return re.sub(r"([.\u3002\uff0e\uff61])(?=\w)|(:)(?=//)|(=)(?=\?)", r"\1\2\3 ", line)
 
 
 def _thing(letter: Letter) -> str | None:
@@ -227,15 +243,23 @@ def _thing(letter: Letter) -> str | None:
     return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"
 
 
-def _link(letter: Letter, seed: LinkSeed, head: Letterhead) -> str:
-    key = head.keys.get(seed.key_number)
-    if key is None:
-        raise UnknownKey
-    token = derive(key, seed.purpose, seed.row_id, seed.nonce)
+def _url(letter: Letter, head: Letterhead) -> str | None:
+    """Return where a letter leads; None if nowhere."""
+    page = (PAGES if letter.seed is not None else PLAIN_PAGES).get(letter.template)
+    if page is None:
+        return None
     # A language that was chosen goes on on the page; English, which nobody need have chosen, leaves it to the browser.
     language = "" if letter.language == "en" else f"?lang={letter.language}"
     # Behind the #, where no server and no log sees it.
-    return f"{head.public_url}{PAGES[letter.template]}{language}#{token.reveal()}"
+    token = "" if letter.seed is None else f"#{_token(letter.seed, head).reveal()}"
+    return f"{head.public_url}{page}{language}{token}"
+
+
+def _token(seed: LinkSeed, head: Letterhead) -> LinkToken:
+    key = head.keys.get(seed.key_number)
+    if key is None:
+        raise UnknownKey
+    return derive(key, seed.purpose, seed.row_id, seed.nonce)
 
 
 def _button(label: str, url: str | None) -> Markup:
@@ -255,7 +279,8 @@ def _address(email: str) -> Address:
     return Address(username=local, domain=domain)
 
 
-def _instant(when: datetime, language: Language | str) -> str:
+def instant(when: datetime, language: Language | str) -> str:
+    """Return an instant as people of a language write it, and of which clock it is."""
     month = _MONTHS[language][when.month - 1]
     if language == "es":
         return f"{when.day} de {month} de {when.year}, {when:%H:%M} UTC"

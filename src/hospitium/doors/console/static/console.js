@@ -8,7 +8,7 @@ function lift() {
   const token = location.hash.slice(1);
   if (!form || !token || token === "content" || document.getElementById(token)) return;
   history.replaceState(null, "", location.pathname + location.search);
-  form.elements.link.value = token;
+  form.elements[form.dataset.lift || "link"].value = token;
   form.submit();
 }
 lift();

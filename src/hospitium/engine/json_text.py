@@ -1,0 +1,99 @@
+"""Reading JSON text strictly, whoever sent it: what is malformed or ambiguous is refused, naming the member.
+
+Two parsers that disagree about one text are a hole, so duplicate members are refused, and so are numbers that aren't
+JSON, lone surrogates, NUL, and nesting deeper than anybody needs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from hospitium.engine.errors import Invalid
+
+DEEPEST_NESTING = 64
+# Possessive, and content with a string that never ends: with backtracking, a body of escaped quotes costs its square.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def parse(body: bytes) -> Any:
+    """Parse JSON text strictly; Invalid otherwise."""
+    if body.count(b"[") + body.count(b"{") > DEEPEST_NESTING and _is_too_deep(body):
+        raise Invalid("body", f"must not be nested deeper than {DEEPEST_NESTING}")
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_number
+        )
+    except Invalid:
+        raise
+    except (ValueError, RecursionError):
+        raise Invalid("body", "is not valid JSON") from None
+    _check_strings(value, "")
+    return value
+
+
+def printable(name: str) -> str:
+    """Return a bounded, harmless form of a member's name, which may be anything a stranger typed."""
+    return "".join(c if c.isprintable() else "�" for c in name[:80])
+
+
+def _is_too_deep(body: bytes) -> bool:
+    depth = 0
+    for symbol in _STRINGS.sub(b"", body).translate(None, _ALL_BUT_BRACKETS):
+        if symbol in b"[{":
+            depth += 1
+            if depth > DEEPEST_NESTING:
+                return True
+        else:
+            depth -= 1
+    return False
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise Invalid(printable(name), "is given twice")
+            seen.add(name)
+    return members
+
+
+def _number(text: str) -> float:
+    """Read a number that isn't whole; one that no machine number is near (1e400, 1e-400) would become another in silence."""
+    number = float(text)
+    if number in (math.inf, -math.inf) or (number == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+        raise Invalid("body", "has a number that is out of range")
+    return number
+
+
+def _no_constant(name: str) -> Any:
+    raise Invalid("body", f"is not valid JSON: {name} is no JSON number")
+
+
+def _check_strings(value: Any, place: str) -> None:
+    match value:
+        case str():
+            if "\0" in value:
+                raise Invalid(place or "body", "must not contain NUL characters")
+            if not _is_whole(value):
+                raise Invalid(place or "body", "must not contain lone surrogates")
+        case dict():
+            for name, member in value.items():
+                _check_strings(name, "body")
+                _check_strings(member, f"{place}.{name}" if place else name)
+        case list():
+            for index, member in enumerate(value):
+                _check_strings(member, f"{place}[{index}]")
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,429 @@
+"""HTTP leaves the house here, and nowhere else (DESIGN §3.10; threats G-01 to G-07, F-17, F-18).
+
+One parser reads a URL, when it is saved and when it is asked. Its name is resolved once, every address it has is judged, and
+the connection goes to one that was judged, whatever the name may resolve to by then. Certificates are checked for the name.
+No redirect is followed, no proxy of the environment asked, no cookie kept. Each request has a connection of its own, so that
+what a broken server says past the end of its answer can't become the answer to the next one. Time and size are bounded. What
+failed is said in a word of ours, never in the other side's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+import ssl
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import httpcore
+import msgspec
+
+from hospitium.outside.addresses import Reach, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+LONGEST_URL = 8_192  # characters
+MOST_ADDRESSES = 3  # of a name that are tried
+MOST_PIECES = 20_000  # an answer may come in; each costs time, however small it is
+RESOLVING_AT_ONCE = 16
+_PORTS = {"http": 80, "https": 443}
+_FIRST_FREE_PORT = 1024
+_LAST_PORT = 65_535
+
+_PLAIN = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?#\[\]]|%[0-9A-Fa-f]{2})+")
+_AFTER_THE_HOST = re.compile(r"[^\[\]]*")
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[0-9a-z_.-]+)(?::(?P<port>[0-9]{1,5}))?")
+_LABEL = re.compile(r"[0-9a-z_](?:[0-9a-z_-]{0,61}[0-9a-z_])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_LONGEST_NAME = 253  # characters (RFC 1035)
+_REASONS = {
+    "length": f"must be at most {LONGEST_URL:,} characters long",
+    "characters": "must be written in the plain characters of a URL",
+    "scheme": "must begin with https://",
+    "userinfo": "must not hold a user or a password",
+    "fragment": "must not have a part after #",
+    "host": "must name a host by its full name or its address",
+    "port": "must have the port 80, 443, or one from 1024 on",
+    "path": "must have a path without empty or dotted parts",
+    "query": "must not have a part after ?",
+    "question": "must be one that is asked",
+    "address": "leads to an address that is not public",
+}
+
+
+class NoAnswer(Exception):
+    """A request got no answer that can be read: `kind` is a word of ours for why, never of the other side."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Blocked(NoAnswer):
+    """One doesn't go there: `kind` is what is wrong with the URL, or `address`; `reason` says it in words."""
+
+    @property
+    def reason(self) -> str:
+        """What a URL must be or not be, to stand behind the name of a field."""
+        return _REASONS[self.kind]
+
+
+class Unreachable(NoAnswer):
+    """Nobody is there whom one can talk to: the `name`, the `connection`, its `certificate` or `tls`, or it `broke`."""
+
+
+class TooSlow(NoAnswer):
+    """The `connection` or the `answer` took longer than it may."""
+
+
+class TooLarge(NoAnswer):
+    """The `body` is larger than it may be, or came in too many `pieces`."""
+
+
+class Redirected(NoAnswer):
+    """The answer is that it is somewhere else, where one doesn't go."""
+
+
+class Garbled(NoAnswer):
+    """What came isn't HTTP (`protocol`), or is packed in a way that can't be read (`encoding`)."""
+
+
+class HttpUrl(msgspec.Struct, frozen=True):
+    """A URL in one spelling. `host` is in lower case, an IPv6 address without its brackets."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str | None
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as they stand in a URL and in the header `Host`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def target(self) -> str:
+        """Path and query, as they stand in the first line of a request."""
+        return (self.path or "/") + ("" if self.query is None else f"?{self.query}")
+
+    def __str__(self) -> str:
+        query = "" if self.query is None else f"?{self.query}"
+        return f"{self.scheme}://{self.authority}{self.path}{query}"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How long one waits, and how much one takes."""
+
+    connect: float  # seconds for the connection, and again for its TLS
+    whole: float  # seconds until the last byte is here
+    body: int  # bytes, as they came and unpacked
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was answered. `body` is read of a success (2xx) only: what a server says besides is not for us."""
+
+    status: int
+    content_type: str  # as it was sent; empty if it wasn't
+    body: bytes
+
+
+def checked_url(text: str, *, allow_private: bool) -> HttpUrl:
+    """Read a URL, when it is saved as when it is asked. Raises Blocked.
+
+    `allow_private` (only the operator says so, of one URL): its addresses may be private, and then plain http will do.
+    """
+    if len(text) > LONGEST_URL:
+        raise Blocked("length")
+    if not _PLAIN.fullmatch(text):
+        raise Blocked("characters")
+    scheme, separator, rest = text.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in _PORTS or (scheme == "http" and not allow_private):
+        raise Blocked("scheme")
+    if "#" in rest:
+        raise Blocked("fragment")
+    before, question, query = rest.partition("?")
+    authority, slash, path = before.partition("/")
+    if "@" in authority:
+        raise Blocked("userinfo")
+    found = _AUTHORITY.fullmatch(authority.lower())
+    if found is None:
+        raise Blocked("host")
+    if not _AFTER_THE_HOST.fullmatch(path + query):
+        raise Blocked("characters")
+    url = HttpUrl(
+        scheme,
+        _host(found["host"], allow_private=allow_private),
+        _port(found["port"], _PORTS[scheme]),
+        _path(slash + path),
+        query if question else None,
+    )
+    if _is_address(url.host):
+        _judge(url, url.host, allow_private=allow_private)
+    return url
+
+
+def _host(host: str, *, allow_private: bool) -> str:
+    try:
+        if host.startswith("["):
+            return str(ipaddress.IPv6Address(host[1:-1]))
+        labels = host.split(".")
+        # `127.1`, `0x7f.1` and `2130706433` are addresses to a resolver: what ends in a number is one in four parts, or nothing.
+        if _NUMBER.fullmatch(labels[-1]):
+            return str(ipaddress.IPv4Address(host))
+    except ValueError:
+        raise Blocked("host") from None
+    # A name without a dot means something only in somebody's own network.
+    is_full = len(labels) > 1 or allow_private
+    if not is_full or len(host) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, labels)):
+        raise Blocked("host")
+    return host
+
+
+def _port(given: str | None, usual: int) -> int:
+    port = usual if given is None else int(given)
+    if port not in _PORTS.values() and not _FIRST_FREE_PORT <= port <= _LAST_PORT:
+        raise Blocked("port")
+    return port
+
+
+def _path(path: str) -> str:
+    """Return a path as it is, if no server could read it as another: no part of it is empty (but the last), dots, or escaped twice."""
+    parts = path.split("/")[1:]
+    for number, part in enumerate(parts, 1):
+        plain = unquote(part, errors="replace")
+        if (
+            (not part and number < len(parts))
+            or re.fullmatch(r"\.+", plain.partition(";")[0])
+            or re.search(r"[/\\%\x00-\x1f\x7f]", plain)
+        ):
+            raise Blocked("path")
+    return path
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _judge(url: HttpUrl, address: str, *, allow_private: bool) -> None:
+    match reach(address):
+        case Reach.PUBLIC:
+            # What is allowed for a private network, nobody's lines in between, is not for the way through all the world.
+            if url.scheme != "https":
+                raise Blocked("scheme")
+        case Reach.PRIVATE if allow_private:
+            pass
+        case _:
+            raise Blocked("address")
+
+
+class SystemNames:
+    """Resolves names as this machine does, in threads of its own: a name server that is slow holds up nobody else's work."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVING_AT_ONCE, thread_name_prefix="names")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a name, in the order in which they are to be tried. Raises Unreachable."""
+
+        def addresses() -> list[str]:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return [str(where[0]) for _, _, _, _, where in found]
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, addresses)
+        except (OSError, UnicodeError):
+            raise Unreachable("name") from None
+
+    def close(self) -> None:
+        """Wait for nobody."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Egress:
+    """Asks other servers over HTTP. One for the process; `close` it at the end."""
+
+    def __init__(
+        self,
+        *,
+        names: Callable[[str, int], Awaitable[Sequence[str]]] | None = None,
+        network: httpcore.AsyncNetworkBackend | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        """`names` resolves, `network` connects to an address, `trust` says whose certificates are believed: those of the system."""
+        self._system_names = SystemNames()
+        self._names = names or self._system_names
+        self._network = network or httpcore.AnyIOBackend()
+        self._trust = trust
+
+    async def get(
+        self, url: str, *, headers: Mapping[str, str], allow_private: bool, limits: Limits
+    ) -> Answer:
+        """Ask for what is at a URL, with these headers, `Host`, and no other. Raises the kinds of NoAnswer."""
+        checked = checked_url(url, allow_private=allow_private)
+        return await self._ask("GET", checked, headers, allow_private=allow_private, limits=limits)
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Return whose certificates are believed: read once, by the first who asks, because that takes a tenth of a second."""
+        if self._trust is None:
+            self._trust = ssl.create_default_context()
+        return self._trust
+
+    async def close(self) -> None:
+        """Let go of what is kept between requests."""
+        self._system_names.close()
+
+    async def _ask(
+        self, method: str, url: HttpUrl, headers: Mapping[str, str], *, allow_private: bool, limits: Limits
+    ) -> Answer:
+        request = httpcore.Request(
+            method,
+            httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
+            headers=[("Host", url.authority), *headers.items()],
+            extensions={"timeout": {"connect": limits.connect}},
+        )
+        try:
+            async with asyncio.timeout(limits.whole):
+                addresses = await self._addresses(url, allow_private=allow_private)
+                return await self._exchange(request, addresses, limits.body)
+        except TimeoutError:
+            raise TooSlow("answer") from None
+
+    async def _addresses(self, url: HttpUrl, *, allow_private: bool) -> tuple[str, ...]:
+        """Return where a URL leads, once and for all; Blocked if any of it is where one doesn't go."""
+        found = (url.host,) if _is_address(url.host) else tuple(await self._names(url.host, url.port))
+        if not found:
+            raise Unreachable("name")
+        for address in found:
+            _judge(url, address, allow_private=allow_private)
+        return tuple(dict.fromkeys(found))[:MOST_ADDRESSES]
+
+    async def _exchange(self, request: httpcore.Request, addresses: tuple[str, ...], most: int) -> Answer:
+        network = _Judged(self._network, addresses)
+        connection = httpcore.AsyncHTTPConnection(
+            request.url.origin, ssl_context=self._trusted(), network_backend=network
+        )
+        try:
+            response = await connection.handle_async_request(request)
+            try:
+                return await _read(response, most)
+            finally:
+                await response.aclose()
+        except httpcore.ConnectTimeout:
+            raise TooSlow("connection") from None
+        except httpcore.ConnectError as problem:
+            raise Unreachable(_what_failed(problem)) from None
+        except httpcore.ProtocolError as problem:
+            # Without a cause in the protocol, it was the connection that ended before an answer began.
+            raise (Unreachable("broke") if problem.__cause__ is None else Garbled("protocol")) from None
+        except (httpcore.NetworkError, httpcore.TimeoutException):
+            raise Unreachable("broke") from None
+        finally:
+            await network.close()
+
+
+class _Judged(httpcore.AsyncNetworkBackend):
+    """Connects to the addresses that were judged, one after the other, whatever name it is given."""
+
+    def __init__(self, network: httpcore.AsyncNetworkBackend, addresses: tuple[str, ...]) -> None:
+        self._network = network
+        self._addresses = addresses
+        self._stream: httpcore.AsyncNetworkStream | None = None
+
+    async def connect_tcp(
+        self,
+        host: str,  # noqa: ARG002  it was resolved, and isn't again
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  the form of httpcore
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        share = None if timeout is None else timeout / len(self._addresses)
+        for address in self._addresses[:-1]:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                self._stream = await self._network.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+                return self._stream
+        self._stream = await self._network.connect_tcp(
+            self._addresses[-1], port, share, local_address, socket_options
+        )
+        return self._stream
+
+    async def close(self) -> None:
+        """Close the connection, however far it got, without taking leave."""
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+async def _read(response: httpcore.Response, most: int) -> Answer:
+    status = response.status
+    if 300 <= status < 400:  # noqa: PLR2004
+        raise Redirected(str(status))
+    content_type = _header(response, b"content-type")
+    if not 200 <= status < 300:  # noqa: PLR2004
+        return Answer(status, content_type, b"")
+    length = _header(response, b"content-length")
+    if length.isdecimal() and int(length[:20]) > most:
+        raise TooLarge("body")
+    unpacked = _Unpacking(_header(response, b"content-encoding").strip().lower())
+    body, came, number = bytearray(), 0, 0
+    async for piece in response.aiter_stream():
+        number += 1
+        came += len(piece)
+        if number > MOST_PIECES:
+            raise TooLarge("pieces")
+        if came > most:
+            raise TooLarge("body")
+        body += unpacked.next(piece, most + 1 - len(body))
+        if len(body) > most:
+            raise TooLarge("body")
+    unpacked.end()
+    return Answer(status, content_type, bytes(body))
+
+
+class _Unpacking:
+    """Takes an answer out of its gzip, if it is in one, and never more of it than was asked for. We don't offer to; some do all the same."""
+
+    def __init__(self, coding: str) -> None:
+        if coding not in ("", "identity", "gzip", "x-gzip"):
+            raise Garbled("encoding")
+        self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if "gzip" in coding else None
+
+    def next(self, piece: bytes, most: int) -> bytes:
+        """Return what the next piece holds, at most so many bytes (one at least)."""
+        if self._gzip is None:
+            return piece
+        try:
+            return self._gzip.decompress(piece, most)
+        except zlib.error:
+            raise Garbled("encoding") from None
+
+    def end(self) -> None:
+        """Be told that this was all. Raises Garbled if it can't be."""
+        if self._gzip is not None and not self._gzip.eof:
+            raise Garbled("encoding")
+
+
+def _header(response: httpcore.Response, name: bytes) -> str:
+    """Return the value of a header, with commas between where it came more than once."""
+    return b", ".join(value for given, value in response.headers if given.lower() == name).decode("latin-1")
+
+
+def _what_failed(problem: BaseException) -> str:
+    cause = problem.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return "certificate"
+    return "tls" if isinstance(cause, ssl.SSLError) else "connection"
