@@ -567,7 +567,7 @@ async def test_events_hold_no_words_that_anybody_wrote(ground: Ground) -> None:
         "Branch",
         "Leslie",
         "Moor",
-        "2019",
+        "2019-04",
         "female",
         "Which pet",
         "Which school",
