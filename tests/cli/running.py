@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMAND = (sys.executable, "-m", "hospitium")
 _TURN = threading.Lock()  # one order at a time
+_NUMBERS = itertools.count()
 PATIENCE = 60.0  # seconds until a process must have done what it was asked
 
 # Nine tenths of a command's time are Python's imports. This process has done them, and each command is a child of it:
@@ -35,10 +37,10 @@ import json, os, sys, traceback
 import hospitium.__main__ as command
 
 for line in sys.stdin:
-    order = json.loads(line)
+    number, order = json.loads(line)
     if isinstance(order, int):
         gone, status = os.waitpid(order, os.WNOHANG)
-        print(json.dumps(os.waitstatus_to_exitcode(status) if gone else None), flush=True)
+        print(json.dumps([number, os.waitstatus_to_exitcode(status) if gone else None]), flush=True)
         continue
     words, environment, given, out, err = order
     child = os.fork()
@@ -59,7 +61,7 @@ for line in sys.stdin:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    print(child, flush=True)
+    print(json.dumps([number, child]), flush=True)
 """
 
 
@@ -73,11 +75,14 @@ def nursery() -> subprocess.Popen[str]:
 
 
 def _tell_the_nursery(order: Any) -> Any:
-    mother = nursery()
+    mother, number = nursery(), next(_NUMBERS)
     with _TURN:
-        mother.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
+        mother.stdin.write(json.dumps([number, order]) + "\n")  # type: ignore[union-attr]
         mother.stdin.flush()  # type: ignore[union-attr]
-        return json.loads(mother.stdout.readline())  # type: ignore[union-attr]
+        answered, answer = json.loads(mother.stdout.readline())  # type: ignore[union-attr]
+        while answered != number:  # what somebody asked who was broken off before he heard it
+            answered, answer = json.loads(mother.stdout.readline())  # type: ignore[union-attr]
+        return answer
 
 
 class Child:
@@ -101,7 +106,7 @@ class Child:
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            time.sleep(0.002)
+            time.sleep(0.005)
         return code
 
     def send_signal(self, how: int) -> None:
