@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import httpx
 import pytest
 
-from cast import MovableClock
+from cast import MovableClock, stop
 from hospitium import settings
 from hospitium.app import application, parts_of
 from hospitium.doors.surroundings import Surroundings
@@ -64,8 +64,7 @@ def standing(database_url: str, clock: MovableClock, tmp_path: Path) -> Stand:
             async with httpx.AsyncClient(base_url=address, timeout=30, verify=False) as http:
                 yield Standing(port, parts, http)
         finally:
-            server.should_exit = True
-            await serving
+            await stop(server, serving)
             listener.close()
             parts.passwords.close()
             if parts.tracing is not None:

@@ -13,6 +13,7 @@ from cast import House
 from engine.ground import Ground
 from hospitium.engine import idempotency
 from hospitium.engine.context import Context
+from hospitium.engine.errors import RejectionCooldown
 from hospitium.engine.organizations.queries import LOCK
 from hospitium.engine.partnerships import actions
 from hospitium.engine.partnerships.queries import FACTS, LOCK_PAIR_OF_PARTNERSHIP
@@ -149,7 +150,11 @@ async def test_of_all_ways_to_ask_again_one_is_taken(
 ) -> None:
     window.after(monkeypatch, FACTS)
     for time in times:
-        found = tally(await every_way_at_once(ground, window, time))
+        outcomes = await every_way_at_once(ground, window, time)
+        # Who was rejected and comes before anybody has asked again is still cooling down: reestablishing what is older is no way round.
+        found = tally(
+            [one for n, one in enumerate(outcomes) if not (n % 4 == 1 and isinstance(one, RejectionCooldown))]
+        )
         assert found["ok"] == 1
         assert set(found) <= {"ok", "AlreadyConnected", "WrongState"}
     assert await ground.violations() == []
