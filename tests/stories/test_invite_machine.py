@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cast import Caller, House, MovableClock
+from cast import Caller, House
 from clinic import (
     ANSWER,
     JANE,
@@ -57,6 +55,7 @@ from hospitium.engine.access.check import Resource
 from hospitium.engine.actor import SYSTEM, Role
 from hospitium.engine.permissions import Permission
 from hospitium.engine.secrets import derive
+from stories.machine import one_house
 
 LIFE, UNCONFIRMED_LIFE = timedelta(days=30), timedelta(hours=24)
 MICROSECOND, MILLISECOND, DAY = timedelta(microseconds=1), timedelta(milliseconds=1), timedelta(days=1)
@@ -180,13 +179,6 @@ class Model:
         i.wrong += 1
         if i.wrong == 5:
             i.status = "locked"
-
-
-class StillClock(MovableClock):
-    """A clock that moves only when the machine moves it, so that the model knows the microsecond."""
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 class Inviting(RuleBasedStateMachine):
@@ -638,35 +630,13 @@ class Inviting(RuleBasedStateMachine):
         self.run(self.house.must_be_sound())
 
 
-@contextmanager
-def one_house(database_url: str, keys: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A house for all examples, in which as much may be tried as they like."""
-    many = wide(MAILBOX_MAILS_PER_HOUR="1000000", ACCOUNT_FAILURES_PER_HOUR="1000000")
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-
-        async def open_house() -> House:
-            house = await stack.enter_async_context(House.open(database_url, StillClock(), keys, many))
-            # No connection is kept: the server would close it while Hypothesis thinks.
-            limits = httpx.Limits(max_keepalive_connections=0)
-            http = httpx.AsyncClient(base_url=house.base_url, timeout=60, limits=limits)
-            house.http = await stack.enter_async_context(http)
-            house.stranger = Caller(house.http)
-            return house
-
-        monkeypatch.setattr(Inviting, "runner", runner, raising=False)
-        monkeypatch.setattr(Inviting, "house", runner.run(open_house()), raising=False)
-        try:
-            yield
-        finally:
-            runner.run(stack.aclose())
-
-
 def test_the_server_lets_each_do_what_the_model_says(
     database_url: str, tmp_path: Path, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soaking = rounds > 20
-    with one_house(database_url, tmp_path / "keys", monkeypatch):
+    # As much may be tried as they like.
+    many = wide(MAILBOX_MAILS_PER_HOUR="1000000", ACCOUNT_FAILURES_PER_HOUR="1000000")
+    with one_house(Inviting, database_url, tmp_path / "keys", monkeypatch, many):
         run_state_machine_as_test(
             Inviting,
             settings=settings(

@@ -12,8 +12,6 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,7 +31,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cast import START, Caller, House, MovableClock
+from cast import START, Caller, House
 from hospitium.dispatch.sweeps import expire_one_share
 from hospitium.doors.unit_of_work import perform_as
 from hospitium.engine.accounts import actions as accounts
@@ -42,6 +40,7 @@ from hospitium.engine.ids import from_object_id, to_object_id
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.permissions import Permission
 from hospitium.engine.teams import actions as teams
+from stories.machine import one_house
 
 AT, ELSEWHERE = "/northside/v2", "/lakeside/v2"
 LIFE, UNCONFIRMED_LIFE = timedelta(days=7), timedelta(hours=24)
@@ -444,13 +443,6 @@ FOREIGN = Share(
 
 
 # -- the machine -------------------------------------------------------------------------------------------------------
-
-
-class StillClock(MovableClock):
-    """A clock that moves only when the machine moves it, so that the model knows the microsecond."""
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 #  name       role in northside (None: no member of it)
@@ -1246,33 +1238,11 @@ def printed(value: UUID) -> str:
     return spelled
 
 
-@contextmanager
-def one_house(database_url: str, keys: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A house for all examples."""
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-
-        async def open_house() -> House:
-            house = await stack.enter_async_context(House.open(database_url, StillClock(), keys))
-            # Its own: what it is answered is held against the model, which is enough.
-            http = httpx.AsyncClient(base_url=house.base_url, timeout=60, verify=False)
-            house.http = await stack.enter_async_context(http)
-            house.stranger = Caller(house.http)
-            return house
-
-        monkeypatch.setattr(Sharing, "runner", runner, raising=False)
-        monkeypatch.setattr(Sharing, "house", runner.run(open_house()), raising=False)
-        try:
-            yield
-        finally:
-            runner.run(stack.aclose())
-
-
 def test_the_server_lets_each_do_what_the_model_says(
     database_url: str, tmp_path: Path, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soaking = rounds > 20
-    with one_house(database_url, tmp_path / "keys", monkeypatch):
+    with one_house(Sharing, database_url, tmp_path / "keys", monkeypatch):
         run_state_machine_as_test(
             Sharing,
             settings=settings(
@@ -1342,7 +1312,7 @@ class Told(Sharing):
 def test_nobody_changes_what_he_has_his_access_by_so_that_it_hangs_from_itself(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with one_house(database_url, tmp_path / "keys", monkeypatch):
+    with one_house(Sharing, database_url, tmp_path / "keys", monkeypatch):
         story = Told()
         direct = story.applies("author", "sharer", 6)
         of_team = story.gives("sharer", "team", story.team, 5)
@@ -1365,7 +1335,7 @@ def test_nobody_changes_what_he_has_his_access_by_so_that_it_hangs_from_itself(
 def test_what_a_colleague_gave_by_the_same_grant_is_not_merged_into_anothers(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with one_house(database_url, tmp_path / "keys", monkeypatch):
+    with one_house(Sharing, database_url, tmp_path / "keys", monkeypatch):
         story = Told()
         story.gives("author", "team", story.team, 5)
         sharers = story.applies("sharer", "guest", 2)
@@ -1378,7 +1348,7 @@ def test_what_a_colleague_gave_by_the_same_grant_is_not_merged_into_anothers(
 def test_a_window_is_never_changed_into_one_that_ends_before_it_begins(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with one_house(database_url, tmp_path / "keys", monkeypatch):
+    with one_house(Sharing, database_url, tmp_path / "keys", monkeypatch):
         story = Told()
         story.applies("author", "editor", 6, ends=story.model.now + 2 * DAY)
         later = story.applies("author", "guest", 2, starts=story.model.now + 3 * DAY)
@@ -1393,7 +1363,7 @@ def test_a_window_is_never_changed_into_one_that_ends_before_it_begins(
 def test_what_a_disabled_account_made_is_marked_as_anybodys_who_has_no_access_any_more(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with one_house(database_url, tmp_path / "keys", monkeypatch):
+    with one_house(Sharing, database_url, tmp_path / "keys", monkeypatch):
         story = Told()
         story.applies("author", "editor", 6)
         story.applies("editor", "guest", 2)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,10 +27,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cast import START, Caller, House, MovableClock
+from cast import START, Caller, House
 from hospitium.dispatch.sweeps import expire_one_partnership
 from hospitium.engine.actor import Role
 from hospitium.engine.ids import to_object_id
+from stories.machine import one_house
 
 PENDING_LIMIT = ACTIVE_LIMIT = 2
 COOLDOWN, LIFE = timedelta(days=30), timedelta(days=90)
@@ -215,13 +215,6 @@ def other_side(c: dict[str, Any], me: str) -> str:
 
 
 # -- the machine -------------------------------------------------------------------------------------------------------
-
-
-class StillClock(MovableClock):
-    """A clock that moves only when the machine moves it, so that the model knows the microsecond."""
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 class Organizations(RuleBasedStateMachine):
@@ -523,37 +516,20 @@ def test_the_server_does_what_the_model_says(
 ) -> None:
     limits = {"PENDING_REQUEST_LIMIT": str(PENDING_LIMIT), "ACTIVE_CONNECTION_LIMIT": str(ACTIVE_LIMIT)}
     soaking = rounds > 20
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-
-        async def open_house() -> House:
-            house = await stack.enter_async_context(
-                House.open(database_url, StillClock(), tmp_path / "keys", limits)
-            )
-            # Its own: what it is answered is held against the model, which is enough.
-            http = httpx.AsyncClient(base_url=house.base_url, timeout=60, verify=False)
-            house.http = await stack.enter_async_context(http)
-            house.stranger = Caller(house.http)
-            return house
-
-        monkeypatch.setattr(Organizations, "runner", runner, raising=False)
-        monkeypatch.setattr(Organizations, "house", runner.run(open_house()), raising=False)
-        try:
-            run_state_machine_as_test(
-                Organizations,
-                settings=settings(
-                    max_examples=min(rounds * 3 // 4, 1_000) if soaking else 10,
-                    stateful_step_count=60 if soaking else 30,
-                    derandomize=not soaking,
-                    database=None,
-                    # Without the lesser phases a failure is told as it was found; explaining would trace the whole server.
-                    phases=[Phase.generate, Phase.shrink] if soaking else [Phase.generate],
-                    deadline=None,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
-        finally:
-            runner.run(stack.aclose())
+    with one_house(Organizations, database_url, tmp_path / "keys", monkeypatch, limits):
+        run_state_machine_as_test(
+            Organizations,
+            settings=settings(
+                max_examples=min(rounds * 3 // 4, 1_000) if soaking else 10,
+                stateful_step_count=60 if soaking else 30,
+                derandomize=not soaking,
+                database=None,
+                # Without the lesser phases a failure is told as it was found; explaining would trace the whole server.
+                phases=[Phase.generate, Phase.shrink] if soaking else [Phase.generate],
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
     # What was never seen was never tried: these few examples must at least have met the usual answers.
     assert {
         "pending_approval",

@@ -16,7 +16,7 @@ from hospitium.engine.accounts.passwords import checked_password
 from hospitium.engine.errors import Busy, Invalid, UnknownCode, WrongAnswer
 from hospitium.engine.invites import answering, queries
 from hospitium.engine.invites.actions import CodeForm
-from hospitium.engine.invites.answering import AnswerVerdict, Attempt
+from hospitium.engine.invites.answering import AnswerVerdict
 from hospitium.engine.invites.codes import SHORTEST_ANSWER, InviteAnswer, InviteCode, proof
 from hospitium.engine.permissions import Permission
 from hospitium.engine.text import line
@@ -25,6 +25,7 @@ from hospitium.engine.throttles.rules import a_try
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from uuid import UUID
 
     from litestar import Request
 
@@ -61,7 +62,7 @@ async def question(request: Request[Any, Any, Any], code: str) -> str:
         return await answering.question(ctx, digests)
 
     asked, network = await _look_up(request, Permission.FOLLOW_INVITE, code, known)
-    await _give_back(request, Permission.FOLLOW_INVITE, [network])
+    await _give_back(request, Permission.FOLLOW_INVITE, network)
     return asked
 
 
@@ -71,7 +72,7 @@ async def printable(request: Request[Any, Any, Any], code: str) -> Printable:
     No try of the invite is counted. Raises UnknownCode, TooManyAttempts, NotSignedIn.
     """
     found, network = await _look_up(request, Permission.MAKE_INVITE, code, queries.printable)
-    await _give_back(request, Permission.MAKE_INVITE, [network])
+    await _give_back(request, Permission.MAKE_INVITE, network)
     return found
 
 
@@ -87,7 +88,7 @@ async def answered(
     try:
         fits = await house.passwords.fits(proof(known, typed), attempt.answer_hash)
     except Busy:
-        await _take_back(request, permission, attempt, network)
+        await _give_back(request, permission, network, attempt.invite_id)
         raise
     if not fits:
         await house.work.perform(
@@ -121,12 +122,7 @@ async def then(
 
 async def forgive(request: Request[Any, Any, Any], permission: Permission, given: Answered) -> None:
     """Give back the tries of a right answer for which nothing was done."""
-
-    async def back(ctx: Context) -> None:
-        await answering.give_back(ctx, given.verdict.invite_id)
-        await throttles.give_back(ctx, [given.network])
-
-    await surroundings(request).work.perform(request, permission, back)
+    await _give_back(request, permission, given.network, given.verdict.invite_id)
 
 
 async def register(
@@ -183,15 +179,14 @@ def _digests(house: Surroundings, code: str) -> list[bytes]:
     return [b"" if typed is None else typed.digest(pepper) for pepper in house.peppers.values()]
 
 
-async def _give_back(request: Request[Any, Any, Any], permission: Permission, tries: list[Try]) -> None:
-    await surroundings(request).work.perform(request, permission, lambda ctx: throttles.give_back(ctx, tries))
-
-
-async def _take_back(
-    request: Request[Any, Any, Any], permission: Permission, attempt: Attempt, network: Try
+async def _give_back(
+    request: Request[Any, Any, Any], permission: Permission, network: Try, invite_id: UUID | None = None
 ) -> None:
+    """Give back the try of a network, and the one of an invite if that was counted, too."""
+
     async def back(ctx: Context) -> None:
-        await answering.give_back(ctx, attempt.invite_id)
+        if invite_id is not None:
+            await answering.give_back(ctx, invite_id)
         await throttles.give_back(ctx, [network])
 
     await surroundings(request).work.perform(request, permission, back)

@@ -58,7 +58,7 @@ async def take_code(request: Request[Any, Any, Any]) -> Response[bytes]:
     if step is None:
         return await _question(request, given)
     sessions.must_fit(request)
-    if visitor is None and step in (_find, _accept):
+    if visitor is None and step in (_found, _accept):
         return await _question(request, given)  # his session is over: he signs in on the way
     try:
         return await step(request, given)
@@ -102,15 +102,10 @@ async def _sign_in(request: Request[Any, Any, Any], given: Fields) -> Response[b
     except NotConfirmed:
         return await _question(request, given, Wrong("email", "wrong.not_confirmed"))
     try:
-        shown = await _find(request, given)
+        shown = await _found(request, given)
     except (Invalid, WrongCredentials) as refusal:
         shown = await _question(request, given, wrong_with(refusal, given))
     return sessions.kept(request, shown)
-
-
-async def _find(request: Request[Any, Any, Any], given: Fields) -> Response[bytes]:
-    """See what the code gives, as who is signed in."""
-    return await _found(request, given)
 
 
 async def _accept(request: Request[Any, Any, Any], given: Fields) -> Response[bytes]:
@@ -140,9 +135,15 @@ async def _accept(request: Request[Any, Any, Any], given: Fields) -> Response[by
 async def _accepted_already(request: Request[Any, Any, Any], given: Fields) -> Response[bytes]:
     """Tell again what the first time did, to who pressed twice; to all others a code that is used up is an unknown one."""
     invite_id = parse_id(given.get("invite", ""))
+    if invite_id is None:
+        raise UnknownCode
 
     async def deed(ctx: Context) -> bool:
-        return any(one.invite.id == invite_id for one in await queries.received(ctx))
+        try:
+            await queries.received_one(ctx, invite_id)
+        except NotFound:
+            return False
+        return True
 
     if not await surroundings(request).work.perform(request, Permission.SEE_INVITES, deed):
         raise UnknownCode
@@ -158,6 +159,8 @@ async def _answered(request: Request[Any, Any, Any], given: Fields) -> code_answ
 async def _found(
     request: Request[Any, Any, Any], given: Fields, wrong: Wrong | None = None
 ) -> Response[bytes]:
+    """See what the code gives, as who is signed in."""
+
     async def deed(ctx: Context, verdict: AnswerVerdict) -> invites.Shown:
         return await invites.shown(ctx, await answering.find(ctx, verdict))
 
@@ -203,4 +206,4 @@ def _way(request: Request[Any, Any, Any], given: Fields) -> str:
     )
 
 
-_STEPS: dict[str, Step] = {"register": _register, "sign_in": _sign_in, "find": _find, "accept": _accept}
+_STEPS: dict[str, Step] = {"register": _register, "sign_in": _sign_in, "find": _found, "accept": _accept}

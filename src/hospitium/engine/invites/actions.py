@@ -28,23 +28,21 @@ from hospitium.engine.invites import queries
 from hospitium.engine.invites.lifecycle import LIFECYCLE
 from hospitium.engine.invites.record import (
     BOUND,
-    INVITE_COLUMNS,
     INVITE_PURPOSE,
     OPEN,
     UNBOUND,
     Invite,
     InviteForm,
     InviteStatus,
-    invites,
 )
 from hospitium.engine.invites.telling import tell
+from hospitium.engine.invites.writing import write
 from hospitium.engine.levels import Level
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.secrets import seed
 from hospitium.engine.text import line
 from hospitium.engine.throttles import actions as throttles
 from hospitium.engine.throttles.rules import Limit, a_try
-from hospitium.storage.statements import Query, insert_into, struct
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -59,14 +57,6 @@ if TYPE_CHECKING:
 INVITES_AN_HOUR = Limit(20_000, timedelta(milliseconds=180))
 """How many invites are made on one FHIR server, whoever makes them (threats A-22)."""
 LONGEST_BULK_KEY = 100
-
-_INSERT = Query(
-    insert_into(
-        invites,
-        *Invite.__struct_fields__, "digest", "question", "code_key_number", "code_digest", "answer_hash",
-    ).returning(*INVITE_COLUMNS),
-    struct(Invite),
-)  # fmt: skip
 
 
 class CodeForm(NamedTuple):
@@ -263,21 +253,19 @@ async def _make(ctx: Context, patient: PatientFound, terms: Terms, **values: Any
     await throttles.count(
         ctx, [a_try(terms.post.key.key, INVITES_AN_HOUR, "invites of", str(patient.server_id))]
     )
-    columns: dict[str, Any] = dict.fromkeys((*Invite.__struct_fields__, "digest", "question", "code_key_number", "code_digest", "answer_hash"))  # fmt: skip
-    columns.update(
-        id=ctx.new_id(),
-        fhir_server_id=patient.server_id,
-        organization_id=standing.server.organization_id,
-        patient_id=patient.patient_id,
-        patient_summary=patient.summary,
-        created_by_id=ctx.actor.account_id,
-        created_at=ctx.now,
-        expires_at=None if terms.life is None else ctx.now + terms.life,
-        version=1,
-    )
-    columns.update(values)
+    columns: dict[str, Any] = {
+        "id": ctx.new_id(),
+        "fhir_server_id": patient.server_id,
+        "organization_id": standing.server.organization_id,
+        "patient_id": patient.patient_id,
+        "patient_summary": patient.summary,
+        "created_by_id": ctx.actor.account_id,
+        "created_at": ctx.now,
+        "expires_at": None if terms.life is None else ctx.now + terms.life,
+        "version": 1,
+    }
     try:
-        made = await _INSERT.first(ctx.tx, **columns)
+        made = await write(ctx, **columns | values)
     except asyncpg.UniqueViolationError as taken:
         if taken.constraint_name == "invites_one_code_ix":
             raise Unavailable(1) from None  # one in 10¹²: another code the next time
@@ -286,7 +274,6 @@ async def _make(ctx: Context, patient: PatientFound, terms: Terms, **values: Any
         if taken.constraint_name == "invites_one_replacement_ix":
             raise WrongState("The invite was issued again already") from None
         raise
-    assert made is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
     await tell(ctx, EventKind.INVITE_MADE, made)
     return made
 

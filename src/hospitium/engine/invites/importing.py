@@ -24,30 +24,24 @@ from hospitium.engine.invites.actions import CodeForm, EmailForm, may_make
 from hospitium.engine.invites.patients import PatientFound
 from hospitium.engine.invites.record import (
     BOUND,
-    INVITE_COLUMNS,
     INVITE_PURPOSE,
     UNBOUND,
     Invite,
     InviteForm,
     InviteStatus,
-    invites,
 )
 from hospitium.engine.invites.telling import tell
+from hospitium.engine.invites.writing import write
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.persons import queries as person_queries
 from hospitium.engine.secrets import seed
 from hospitium.engine.text import line
-from hospitium.storage.statements import Query, insert_into, struct
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
     from hospitium.engine.grants.queries import GrantOnServer
     from hospitium.engine.secrets import DerivationKey
 
-_SECRETS = ("digest", "question", "code_key_number", "code_digest", "answer_hash")
-_INSERT = Query(
-    insert_into(invites, *Invite.__struct_fields__, *_SECRETS).returning(*INVITE_COLUMNS), struct(Invite)
-)
 _LIVED = timedelta(days=30)  # of one that expired, where invites live for ever here
 
 
@@ -101,8 +95,7 @@ async def import_one(
     # Account and person are locked before the FHIR server, as where one accepts.
     granted = None if given.acceptance is None else await _grant(ctx, given, given.acceptance, its.row_id)
     organization_id = await _organization(_as(ctx, given.made_by), given)
-    columns: dict[str, Any] = dict.fromkeys((*Invite.__struct_fields__, *_SECRETS))
-    columns.update(
+    columns = dict(
         id=its.row_id,
         fhir_server_id=given.patient.server_id,
         organization_id=organization_id,
@@ -231,8 +224,6 @@ def _kept_of_address(form: EmailForm) -> dict[str, Any]:
 
 async def _written(ctx: Context, columns: dict[str, Any]) -> Invite:
     try:
-        made = await _INSERT.first(ctx.tx, **columns)
+        return await write(ctx, **columns)
     except asyncpg.UniqueViolationError as taken:
         raise NameTaken("code" if taken.constraint_name == "invites_one_code_ix" else "id") from None
-    assert made is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
-    return made
