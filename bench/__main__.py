@@ -6,13 +6,26 @@ import asyncio
 import sys
 import time
 
-from bench import check, cold_start, connect, fhir, invites, pages, search, shares, shares_pages, teams
+from bench import (
+    check,
+    cold_start,
+    connect,
+    fhir,
+    invites,
+    pages,
+    questions,
+    search,
+    shares,
+    shares_pages,
+    teams,
+)
 
 BENCHMARKS = {
     "connect": connect.run,
     "search": search.run,
     "pages": pages.run,
     "check": check.run,
+    "questions": questions.run,
     "shares": shares.run,
     "shares_pages": shares_pages.run,
     "teams": teams.run,

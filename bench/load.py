@@ -142,6 +142,18 @@ async def ask_all(port: int, requests: list[bytes], at_once: int) -> tuple[float
     return await _at_once(port, list(range(len(requests))), at_once, one), bodies
 
 
+async def timed(port: int, requests: list[bytes], at_once: int) -> tuple[float, list[float], list[bytes]]:
+    """Send requests, so many at once; return the seconds it all took, those each took, and the bodies of the answers."""
+    bodies, latencies = [b""] * len(requests), [0.0] * len(requests)
+
+    async def one(line: Line, number: int) -> None:
+        began = time.perf_counter()
+        bodies[number] = await line.ask(requests[number])
+        latencies[number] = time.perf_counter() - began
+
+    return await _at_once(port, list(range(len(requests))), at_once, one), latencies, bodies
+
+
 async def _at_once(
     port: int, wanted: list[T], at_once: int, do: Callable[[Line, T], Coroutine[None, None, None]]
 ) -> float:

@@ -21,7 +21,10 @@ from hospitium import __version__, logs
 from hospitium.dispatch import loop as dispatch, sweeps
 from hospitium.dispatch.mails import Dispatcher
 from hospitium.doors.access_tokens import AccessTokens
+from hospitium.doors.authzen import errors as authzen_errors, routes as authzen
+from hospitium.doors.authzen.questions import Questions
 from hospitium.doors.bluebutton import errors as bluebutton_errors, routes as bluebutton
+from hospitium.doors.catching_up import catching_up
 from hospitium.doors.cli.house import Installation
 from hospitium.doors.console import errors as console_errors, routes as console
 from hospitium.doors.medable import errors as medable_errors, routes as medable
@@ -30,6 +33,8 @@ from hospitium.doors.openapi.published import Published
 from hospitium.doors.passwords import PasswordGate
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
 from hospitium.doors.routing import undeclared
+from hospitium.doors.service_key_use import ServiceKeyUse
+from hospitium.doors.streams import Streams
 from hospitium.doors.surroundings import Surroundings
 from hospitium.doors.unit_of_work import UnitOfWork, perform_as
 from hospitium.edge import Edge
@@ -68,7 +73,7 @@ if TYPE_CHECKING:
     from hospitium.settings import Settings
 
 T = TypeVar("T")
-SURFACES = (radorderpad.SURFACE, medable.SURFACE, bluebutton.SURFACE, native.SURFACE)
+SURFACES = (radorderpad.SURFACE, medable.SURFACE, bluebutton.SURFACE, authzen.SURFACE, native.SURFACE)
 DATABASE_NAME = "hospitium"
 WATCH_PAUSE = 1.0  # seconds
 _log = structlog.get_logger("hospitium.app")
@@ -82,7 +87,15 @@ def system_clock() -> datetime:
 def application(parts: Surroundings) -> Observed:
     """Put the doors together as one ASGI application. Raises RuntimeError if a route declares no permission."""
     app = Litestar(
-        [radorderpad.router(), medable.router(), bluebutton.router(), native.router(), console.router()],
+        [
+            radorderpad.router(),
+            medable.router(),
+            bluebutton.router(),
+            authzen.router(),
+            native.router(),
+            console.router(),
+        ],
+        middleware=[catching_up],
         exception_handlers={Exception: _answer_where_no_router_matched},
         openapi_config=None,
         logging_config=None,
@@ -101,6 +114,8 @@ def _answer_where_no_router_matched(request: Request[Any, Any, Any], problem: Ex
         return console_errors.answer_exception(request, problem)
     if f"{request.scope['path']}/".startswith(bluebutton.PLACES):
         return bluebutton_errors.answer_exception(request, problem)
+    if f"{request.scope['path']}/".startswith(authzen.PLACES):
+        return authzen_errors.answer_exception(request, problem)
     if request.scope["path"].split("/")[2:3] == ["v2"]:
         return medable_errors.answer_exception(request, problem)
     return native_errors.answer_exception(request, problem)
@@ -113,6 +128,7 @@ def parts_of(
     from hospitium.metrics import Gauges, Metrics  # noqa: PLC0415  only a server counts
 
     access_tokens = AccessTokens(issuer, keyring)
+    service_key_use = ServiceKeyUse(database, clock)
     passwords = PasswordGate(at_once=settings.passwords_at_once, waiting=settings.passwords_waiting)
     gauges = Gauges(database, clock)
     gauges.add(mails_behind.SENTENCES, mails_behind.backlog)
@@ -120,10 +136,13 @@ def parts_of(
     metrics = Metrics(database, passwords, gauges, settings.metrics_token)
     tracing = _tracing_to(settings.tracing_endpoint)
     egress = Egress()
+    watch = watching(metrics, tracing)
     return Surroundings(
         database=database,
-        work=UnitOfWork(database, clock, access_tokens, watching(metrics, tracing)),
+        work=UnitOfWork(database, clock, access_tokens, watch, seen=service_key_use.seen),
+        questions=Questions(database, clock, watch, service_key_use.note),
         access_tokens=access_tokens,
+        service_key_use=service_key_use,
         passwords=passwords,
         link_keys=link_keys_of(keyring),
         peppers=peppers_of(keyring),
@@ -145,6 +164,7 @@ def parts_of(
         ),
         metrics=metrics,
         tracing=tracing,
+        streams=Streams(),
         stopping=asyncio.Event(),
     )
 
@@ -318,14 +338,16 @@ class Composition:
                 dispatch.run_for_ever(database, system_clock, (sweeps.sealing(SealKeys.of(keyring)),))
             )
             mailing = asyncio.create_task(self._send_mails(database, keyring, public_url or address))
+            noting = asyncio.create_task(parts.service_key_use.run_for_ever())
             try:
                 async with serving_beside(MetricsAlone(parts.metrics), metrics_listener):
                     await server.serve(sockets=[listener])
             finally:
-                for task in (sweeping, sealing, mailing):
+                for task in (sweeping, sealing, mailing, noting):
                     task.cancel()
                     with suppress(asyncio.CancelledError):
                         await task
+                await parts.service_key_use.write_down()
                 parts.passwords.close()
                 await parts.egress.close()
                 if parts.tracing is not None:

@@ -29,7 +29,12 @@ TARGET = "hospitium.target"  # in the scope: the whole address, where a request 
 NOWHERE = "none"  # a route, or a method, that isn't one of ours
 PREFLIGHT_LIFE = 600  # seconds
 STRICT_TRANSPORT = b"max-age=31536000"
-_READ = frozenset({b"host", b"origin", b"x-request-id", b"traceparent", b"access-control-request-method"})
+_AFTER = b"hospitium-after"
+_READ = frozenset(
+    {b"host", b"origin", b"x-request-id", b"traceparent", b"access-control-request-method", _AFTER}
+)
+_ECHOES = "/access/v1/"  # where the answer to a request bears its `X-Request-ID` (AuthZEN 1.0, "Request Identification")
+_ECHOED = re.compile(rb"[\x20-\x7e]{1,256}")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _ASKED_BY_ADDRESS = "/metrics"  # load balancers and scrapers name no host; nothing there depends on one
 _HEALTH = "/health/"
@@ -48,12 +53,18 @@ GUARDS: Mapping[bytes, bytes] = {
 }
 _GUARDS = list(GUARDS.items())
 _CORS = [
-    (b"access-control-expose-headers", b"X-Request-ID, Retry-After, Medable-Csrf-Token"),
+    (
+        b"access-control-expose-headers",
+        b"X-Request-ID, Retry-After, Medable-Csrf-Token, Hospitium-Position",
+    ),
     (b"cross-origin-resource-policy", b"cross-origin"),
 ]
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PATCH, PUT, DELETE"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, Medable-Client-Key"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Idempotency-Key, Medable-Client-Key, Hospitium-After, Last-Event-ID",
+    ),
     (b"access-control-max-age", str(PREFLIGHT_LIFE).encode()),
 ]
 
@@ -68,12 +79,14 @@ class EdgeAnswer(NamedTuple):
 
 class Arrival(NamedTuple):
     """What is known of a request when it has arrived: its id, what its answer will carry, and that answer if there is one
-    already. `traceparent` is what a trusted proxy says of the trace it belongs to."""
+    already. `traceparent` is what a trusted proxy says of the trace it belongs to; `after`, which write it wants to see
+    (blank if it names several)."""
 
     request_id: str
     carries: Headers
     answer: EdgeAnswer | None
     traceparent: str | None
+    after: str | None = None
 
 
 class Edge:
@@ -108,17 +121,23 @@ class Edge:
             if name in _READ:
                 said.setdefault(name, []).append(value)
         request_id, traceparent = self._believed(scope, said)
-        carries = [*self._always, (b"x-request-id", request_id.encode())]
+        told = request_id.encode()
+        if scope["path"].startswith(_ECHOES):
+            # The caller's own word goes back to the caller, and nowhere else: not into the log.
+            asked = _only(said, b"x-request-id")
+            told = asked if asked is not None and _ECHOED.fullmatch(asked) else told
+        carries = [*self._always, (b"x-request-id", told)]
         if not self._is_for_us(scope, said.get(b"host", [])):
             return Arrival(request_id, carries, _MISDIRECTED, traceparent)
         origin = _only(said, b"origin")
+        after = (_only(said, _AFTER) or b"").decode("latin-1") if _AFTER in said else None
         if origin is None or not self.allowed_origin(origin.decode("latin-1")):
-            return Arrival(request_id, carries, None, traceparent)
+            return Arrival(request_id, carries, None, traceparent, after)
         cors = [(b"access-control-allow-origin", origin), *_CORS]
         if scope["method"] == "OPTIONS" and b"access-control-request-method" in said:
             return Arrival(request_id, carries, EdgeAnswer(204, [*cors, *_PREFLIGHT], b""), traceparent)
         carries = [*cors, *(one for one in carries if one[0] != b"cross-origin-resource-policy")]
-        return Arrival(request_id, carries, None, traceparent)
+        return Arrival(request_id, carries, None, traceparent, after)
 
     def _believed(
         self, scope: Mapping[str, Any], said: Mapping[bytes, list[bytes]]

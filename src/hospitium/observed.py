@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from litestar.enums import ScopeType
 
+from hospitium.doors.catching_up import AFTER, POSITION_HEADER, is_told, spelled
 from hospitium.edge import NOWHERE, give, guarded, problem
 from hospitium.engine.errors import Refusal
+from hospitium.storage.positions import NOTED, Noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("hospitium.http")
 _BROKEN = problem(500, "internal", "Internal Server Error", "Something went wrong on our side")
 _LAST_ANSWER = (b"connection", b"close")
+_READING = ("GET", "HEAD", "OPTIONS")
 
 
 class Observed:
@@ -44,14 +47,20 @@ class Observed:
         watched: dict[str, Any] = scope  # type: ignore[assignment]
         arrival = self._parts.edge.arrival(watched)
         watched["hospitium.request_id"] = arrival.request_id
+        if arrival.after is not None:
+            watched[AFTER] = arrival.after
+        noted = Noted(self._parts.work.positions, only_reads=watched["method"] in _READING)
+        NOTED.set(noted)
         status = 0
 
         async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                last = [_LAST_ANSWER] if self._parts.stopping.is_set() else []
-                message["headers"] = guarded(message["headers"], [*arrival.carries, *last])
+                more = [_LAST_ANSWER] if self._parts.stopping.is_set() else []
+                if noted.position is not None and is_told(status):
+                    more.append((POSITION_HEADER, spelled(noted.position, self._parts.sealing_key).encode()))
+                message["headers"] = guarded(message["headers"], [*arrival.carries, *more])
             await send(message)
 
         metrics.in_flight += 1

@@ -7,10 +7,12 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from cli.conftest import PASSWORD
 from hospitium.engine.client_keys.actions import KEY_FORM
+from hospitium.engine.service_keys.actions import KEY_FORM as SERVICE_KEY_FORM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -262,6 +264,76 @@ def test_a_client_key_that_can_not_be_is_refused(installation: Installation) -> 
         assert installation.complains("client-key", *words, status=status) == says
 
 
+# -- key -----------------------------------------------------------------------------------------------------------------
+
+
+def sends(server: Server, key: str) -> int:
+    """Send a service key where it is for nothing; return the status: 403 if it is known."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.get(f"{server.address}/v1/members", headers=headers, timeout=30).status_code
+
+
+def test_a_service_key_is_made_listed_and_ended(installation: Installation, server: Server) -> None:
+    name = new_code()
+    made = installation.run("key", "make", "northside", name, "--scope", "list", "--scope", "check")
+    said = lines(made.stdout)
+    assert re.fullmatch(rf"id      {UUID}", said[0])
+    assert said[1:3] == [f"name    {name}", "scopes  check list"]
+    key = said[3].removeprefix("key     ")
+    assert SERVICE_KEY_FORM.fullmatch(key)
+    assert made.stderr == "Send it as Authorization: Bearer. It is not shown again.\n"
+    assert (sends(server, key), sends(server, "hsk_" + "x" * 43)) == (403, 401)
+
+    said = lines(installation.says("key", "list", "northside"))
+    assert re.split("  +", said[0]) == ["name", "scopes", "made", "by", "last used", "is"]
+    assert any(re.fullmatch(rf"{name} +check list +{DATE}  the operator +never +good", line) for line in said)
+    (listed,) = [one for one in installation.json("key", "list", "northside") if one["name"] == name]
+    assert (listed["scopes"], listed["made_by_id"], listed["ended_at"]) == (["check", "list"], None, None)
+    assert "digest" not in listed
+    assert key not in json.dumps(installation.json("key", "list", "northside"))
+
+    assert (
+        installation.says("key", "end", "northside", name)
+        == f"The service key {name} of northside has ended.\n"
+    )
+    assert sends(server, key) == 401
+    assert any(
+        re.fullmatch(rf"{name} +check list +{DATE}  the operator +\S.* ended", line)
+        for line in lines(installation.says("key", "list", "northside"))
+    )
+    assert key not in server.logged
+
+
+def test_a_service_key_for_a_script(installation: Installation, server: Server) -> None:
+    name = new_code()
+    done = installation.run("key", "make", "northside", name, "--scope", "events", "--json")
+    made = json.loads(done.stdout)
+    assert (made["name"], made["scopes"], done.stderr) == (name, ["events"], "")
+    assert sends(server, made["key"]) == 403
+    ended = installation.json("key", "end", "northside", name)
+    assert (ended["id"], ended["name"]) == (made["id"], name)
+    assert ended["ended_at"] is not None
+    assert made["key"] not in json.dumps(ended)
+    # Its name is free again, for another key.
+    assert installation.json("key", "make", "northside", name, "--scope", "check")["key"] != made["key"]
+
+
+def test_a_service_key_that_can_not_be_is_refused(installation: Installation) -> None:
+    name, check = new_code(), ("--scope", "check")
+    installation.run("key", "make", "northside", name, *check)
+    for words, status, says in (
+        (("make", "northside", name, *check), 1, "hospitium: This name is taken\n"),
+        (("make", "northside", " ", *check), 2, "hospitium: name: must not be blank\n"),
+        (("make", "nowhere", name, *check), 1, "hospitium: Organization not found\n"),
+        (("list", "nowhere"), 1, "hospitium: Organization not found\n"),
+        (("end", "northside", new_code()), 1, "hospitium: Service key not found\n"),
+        (("end", "nowhere", name), 1, "hospitium: Organization not found\n"),
+    ):
+        assert installation.complains("key", *words, status=status) == says
+    for wrong in ((), ("--scope", "write")):
+        assert "--scope" in installation.complains("key", "make", "northside", new_code(), *wrong, status=2)
+
+
 # -- load, keys, verify, migrate -----------------------------------------------------------------------------------------
 
 
@@ -275,6 +347,7 @@ def test_load_prints_a_line_a_kind_with_counts(installation: Installation, world
         "records            0 created       0 there already",
         "shares             0 created       0 there already",
         "clientKeys         0 created       0 there already",
+        "serviceKeys        0 created       0 there already",
         "fhirServers        0 created       0 there already",
         "resources          0 created       0 there already",
         "persons            0 created       0 there already",
@@ -375,7 +448,18 @@ def test_migrate_again_says_that_there_is_nothing_to_do(installation: Installati
 
 def test_without_a_command_it_shows_what_there_is(installation: Installation) -> None:
     said = installation.says("--help")
-    for command in ("serve", "migrate", "load", "org", "account", "client-key", "keys", "verify", "demo"):
+    for command in (
+        "serve",
+        "migrate",
+        "load",
+        "org",
+        "account",
+        "client-key",
+        "key",
+        "keys",
+        "verify",
+        "demo",
+    ):
         assert re.search(rf"^  {command} +\S", said, re.MULTILINE)
     assert re.fullmatch(r"hospitium, version \d+\.\d+\.\d+\n", installation.says("--version"))
 

@@ -98,6 +98,19 @@ def test_without_a_public_url_it_is_known_by_where_it_listens(beside: Installati
         assert claims(ada)["iss"] == server.address
 
 
+def test_when_a_service_key_was_last_used_is_written_down_on_stopping(
+    beside: Installation, world_file: Path
+) -> None:
+    beside.says("load", str(world_file))
+    made = json.loads(beside.run("key", "make", "northside", "App", "--scope", "check", "--json").stdout)
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    with beside.serving() as server:
+        assert httpx.get(f"{server.address}/v1/members", headers=headers).status_code == 403
+        assert beside.json("key", "list", "northside")[0]["last_used_at"] is None
+        assert server.stop(signal.SIGTERM) == 0
+    assert beside.json("key", "list", "northside")[0]["last_used_at"] is not None
+
+
 def test_after_a_rotation_tokens_of_before_are_still_good(beside: Installation, world_file: Path) -> None:
     beside.environment |= {"PUBLIC_URL": PUBLIC_URL, "ALLOWED_HOSTS": "127.0.0.1"}
     beside.says("load", str(world_file))

@@ -124,7 +124,7 @@ async def test_it_loads_the_example_of_the_page_about_it(ground: Ground) -> None
     counts = await ground.load(example)
     assert counts == {
         "organizations": (2, 0), "accounts": (2, 0), "memberships": (2, 0), "teams": (1, 0), "objectTypes": (1, 0),
-        "records": (1, 0), "shares": (2, 0), "clientKeys": (1, 0), "fhirServers": (2, 0), "resources": (2, 0), "persons": (2, 0),
+        "records": (1, 0), "shares": (2, 0), "clientKeys": (1, 0), "serviceKeys": (1, 0), "fhirServers": (2, 0), "resources": (2, 0), "persons": (2, 0),
         "invites": (3, 0), "partnerships": (1, 0),
     }  # fmt: skip
     assert await ground.load(example) == {kind: (0, created) for kind, (created, _) in counts.items()}
@@ -144,8 +144,9 @@ async def test_it_loads_the_example_of_the_design(ground: Ground) -> None:
     ) == [("northside", "Northside Family Practice", "referring", "active", "12-3456789", "12 Elm St", "Dayton", "OH",
            "45402", "+1 937 555 0100", "https://northside.example", "desk@northside.example", ["family medicine"])]  # fmt: skip
     assert await ground.rows(
-        "SELECT a.email, a.external_id, a.verified_at IS NOT NULL, m.role, o.code FROM accounts a "
-        "JOIN memberships m ON m.account_id = a.id JOIN organizations o ON o.id = m.organization_id"
+        "SELECT a.email, x.external_id, a.verified_at IS NOT NULL, m.role, o.code FROM accounts a "
+        "JOIN memberships m ON m.account_id = a.id JOIN organizations o ON o.id = m.organization_id "
+        "JOIN account_external_ids x ON x.account_id = a.id AND x.organization_id = o.id"
     ) == [("ada@northside.example", "alice", True, "admin", "northside")]
     assert await ground.rows("SELECT status, message FROM partnerships") == [("approved", "Hello")]
     await ground.must_be_sound()
@@ -200,7 +201,7 @@ async def test_it_adds_to_what_is_there(ground: Ground) -> None:
 async def test_an_empty_world_is_a_world(ground: Ground, nothing: str) -> None:
     assert [(one.created, one.present, one.shown) for one in await ground.loaded(nothing)] == [
         (0, 0, [])
-    ] * 13
+    ] * 14
 
 
 async def test_partnerships_come_in_every_status_with_the_grants_they_have(ground: Ground) -> None:
@@ -241,6 +242,37 @@ async def test_partnerships_keep_the_times_they_are_given(ground: Ground) -> Non
     await ground.must_be_sound()
 
 
+async def test_an_external_id_is_by_what_each_organization_of_its_memberships_knows_an_account(
+    ground: Ground,
+) -> None:
+    of_both = [{"organization": "northside"}, {"organization": "harbor"}]
+    bob = {
+        **ADA,
+        "email": "bob@northside.example",
+        "externalId": "alice",
+        "memberships": [{"organization": "lakeside"}],
+    }
+    await ground.load({
+        "organizations": [NORTHSIDE, LAKESIDE, HARBOR],
+        "accounts": [{**ADA, "externalId": " alice ", "memberships": of_both}, bob],
+    })  # fmt: skip
+    kept = (
+        "SELECT o.code, split_part(a.email, '@', 1), x.external_id FROM account_external_ids x "
+        "JOIN organizations o ON o.id = x.organization_id JOIN accounts a ON a.id = x.account_id ORDER BY 1, 2"
+    )
+    assert await ground.rows(kept) == [
+        ("harbor", "ada", "alice"), ("lakeside", "bob", "alice"), ("northside", "ada", "alice"),
+    ]  # fmt: skip
+    # What is there is left; what is missing is added, and not where the entry names no membership.
+    await ground.load({"accounts": [
+        {**ADA, "externalId": "bob", "memberships": [{"organization": "harbor"}, {"organization": "lakeside"}]},
+    ]})  # fmt: skip
+    assert await ground.rows(kept) == [
+        ("harbor", "ada", "alice"), ("lakeside", "ada", "bob"), ("lakeside", "bob", "alice"), ("northside", "ada", "alice"),
+    ]  # fmt: skip
+    await ground.must_be_sound()
+
+
 async def test_ids_that_are_given_are_kept(ground: Ground) -> None:
     """Ruling 6: any UUID, but for accounts one that can be printed as an ObjectId too."""
     await ground.load({
@@ -273,6 +305,7 @@ async def test_the_demo_world_loads_and_is_sound(database_url: str, tmp_path: Pa
         "records": 10,
         "shares": 11,
         "clientKeys": 0,
+        "serviceKeys": 1,
         "fhirServers": 1,
         "resources": counts["resources"],
         "persons": 4,
@@ -325,6 +358,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("an address that is none", {"accounts": [ADA, ADA | {"email": "x@y.example"}, ADA | {"email": "z@y.example"}, ADA | {"email": "ada"}]}, "accounts[3].email: "),
     ("an address twice", {"accounts": [ADA, {**ADA, "email": "ADA@northside.example"}]}, "accounts[1].email: stands in this file twice"),
     ("no password", {"accounts": [{"email": "ada@northside.example"}]}, "accounts[0].password: is required"),
+    ("an external id of no member", {"accounts": [{**ADA, "externalId": "alice"}]}, "accounts[0].externalId: needs a membership"),
+    ("an external id twice", {"organizations": [NORTHSIDE], "accounts": [{**ADA, "email": f"{n}@y.example", "externalId": "alice", "memberships": [{"organization": "northside"}]} for n in "ab"]}, "accounts[1].externalId: is taken"),
+    ("a blank external id", {"organizations": [NORTHSIDE], "accounts": [{**ADA, "externalId": " ", "memberships": [{"organization": "northside"}]}]}, "accounts[0].externalId: must not be blank"),
     ("a short password", {"accounts": [{**ADA, "password": "short"}]}, "accounts[0].password: "),
     ("a common password", {"accounts": [{**ADA, "password": "password123"}]}, "accounts[0].password: "),
     ("an account id that is not ours to print", {"accounts": [{**ADA, "id": "d9c34349-3e81-41bf-8113-27bc01dcaa9d"}]}, "accounts[0].id: must be 24 hexadecimal digits"),
@@ -372,7 +408,7 @@ async def test_a_wrong_entry_refuses_the_whole_file_and_is_named(ground: Ground)
 
 
 async def test_a_section_that_can_not_be_held_yet_is_refused_by_name(ground: Ground) -> None:
-    for section in ("webhooks", "serviceKeys"):
+    for section in ("webhooks", "subscriptions"):
         said = await refused(ground, {"organizations": [NORTHSIDE], section: []})
         assert said == f"{section}: is not known here"
     assert await ground.is_empty()

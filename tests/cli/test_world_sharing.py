@@ -1,4 +1,4 @@
-"""What a world file says of sharing: teams, object types, records, shares, client keys; each created, left, or refused by its path."""
+"""What a world file says of sharing: teams, object types, records, shares, client keys, service keys; each created, left, or refused by its path."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from hospitium.doors.cli.world_sharing import Sharing
 from hospitium.engine.client_keys.actions import KEY_FORM
 from hospitium.engine.errors import Invalid
 from hospitium.engine.ids import parse_id, to_object_id
+from hospitium.engine.permissions import Permission
+from hospitium.engine.secrets import ServiceKeyText
+from hospitium.engine.service_keys.actions import KEY_FORM as SERVICE_KEY_FORM
 from hospitium.engine.shares.record import ShareStatus
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ ZED = "zed@mail.example"
 KEY = "a-key-of-the-portal-1"
 TYPE = {
     "organization": "northside", "name": "c_prescription", "pluralName": "c_prescriptions", "label": "Prescription",
-    "allowConnections": True, "shareChain": [5, 4, 2],
+    "allowConnections": True, "shareChain": [5, 4, 2], "actions": {"write": 6, "read": 5},
 }  # fmt: skip
 SCAN = {
     **TYPE, "name": "c_scan", "pluralName": "c_scans", "label": "Scan", "storage": "external",
@@ -39,13 +42,15 @@ RX_1 = {**RX, "externalId": "rx-1", "body": {"drug": "aspirin"}}
 SHARE = {"organization": "northside", "type": "c_prescription", "record": "rx-1", "by": ADA}
 TO_PAT = {**SHARE, "to": PAT}
 PORTAL = {"organization": "northside", "name": "portal", "key": KEY}
+SERVICE_KEY = "hsk_" + "a1B2" * 12
+ASKER = {"organization": "northside", "name": "portal", "scopes": ["list", "check"], "key": SERVICE_KEY}
 ID = "576967021d0c03a53cd79fd7"
 
 
 def whole(**more: Any) -> dict[str, Any]:
     """Return a world with one thing of each kind; `more` takes the place of a section."""
     return {
-        "teams": [TEAM], "objectTypes": [TYPE], "records": [RX_1], "shares": [TO_PAT], "clientKeys": [PORTAL],
+        "teams": [TEAM], "objectTypes": [TYPE], "records": [RX_1], "shares": [TO_PAT], "clientKeys": [PORTAL], "serviceKeys": [ASKER],
         **more,
     }  # fmt: skip
 
@@ -71,7 +76,7 @@ async def load(house: House, content: dict[str, Any]) -> dict[str, tuple[int, in
 
 async def test_everything_is_created_and_another_time_there_already(house: House) -> None:
     content = whole(shares=[TO_PAT, {**SHARE, "team": "cardiology", "status": "active"}])
-    counts = {"teams": 1, "objectTypes": 1, "records": 1, "shares": 2, "clientKeys": 1}
+    counts = {"teams": 1, "objectTypes": 1, "records": 1, "shares": 2, "clientKeys": 1, "serviceKeys": 1}
     assert await load(house, content) == {kind: (count, 0) for kind, count in counts.items()}
     before = await everything(house)
     assert await load(house, content) == {kind: (0, count) for kind, count in counts.items()}
@@ -257,6 +262,41 @@ async def test_an_ended_client_key_makes_room_for_another_of_its_name(house: Hou
     }
 
 
+async def test_a_service_key_is_good_for_its_scopes_and_shown_once_if_it_is_made(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = {"serviceKeys": [ASKER, {"organization": "northside", "name": "made", "scopes": ["events"]}]}
+    first = await loaded(house, content)
+    (shown,) = next(one.shown for one in first if one.kind == "serviceKeys")
+    assert shown.startswith("northside made: ")
+    key = shown.partition(": ")[2]
+    assert SERVICE_KEY_FORM.fullmatch(key)
+    print_loaded(first, as_json=False)
+    said = capsys.readouterr().out
+    assert (said.count(key), SERVICE_KEY in said) == (1, False)
+
+    async def scopes(of: str) -> list[str]:
+        async def deed(ctx: Any) -> list[str]:
+            return sorted(ctx.actor.scopes)
+
+        permission = Permission.SEE_EVENTS if of == key else Permission.CHECK_ACCESS
+        return await house.parts.work.perform_for(ServiceKeyText(of), permission, deed)
+
+    assert (await scopes(SERVICE_KEY), await scopes(key)) == (["check", "list"], ["events"])
+    again = await loaded(house, content)
+    assert [(one.present, one.shown) for one in again if one.kind == "serviceKeys"] == [(2, [])]
+    await house.rows("UPDATE service_keys SET ended_at = made_at RETURNING id")
+    next_key = {**ASKER, "key": SERVICE_KEY + "x"}
+    assert await load(house, {"serviceKeys": [next_key]}) == {"serviceKeys": (1, 0)}
+    await house.must_be_sound()
+
+
+async def test_what_applications_call_actions_comes_with_a_type(house: House) -> None:
+    await load(house, {"objectTypes": [TYPE]})
+    (made,) = done(await house.ada.get(f"{AT}/objects"))["data"]
+    assert made["actions"] == {"write": 6, "read": 5}
+
+
 # -- what is wrong -----------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +326,16 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("one name for both", several("objectTypes", {**TYPE, "pluralName": "c_prescription"}), "objectTypes[0].pluralName: must differ"),
     ("a plural twice", several("objectTypes", TYPE, {**TYPE, "name": "c_other"}), "objectTypes[1].pluralName: is taken"),
     ("a type twice", several("objectTypes", TYPE, TYPE), "objectTypes[1].name: stands in this file twice"),
+    ("an action at no level", several("objectTypes", {**TYPE, "actions": {"write": 3}}), "objectTypes[0].actions.write: must be one of 2, 4, 5, 6, 7"),
+    ("an action of no name", several("objectTypes", {**TYPE, "actions": {"wr ite": 6}}), "objectTypes[0].actions: must have names of 1 to 64"),
+    ("a level in a word", several("objectTypes", {**TYPE, "actions": {"write": "update"}}), "objectTypes[0].actions[...]: must be a whole number"),
+    ("a service key of no organization", several("serviceKeys", {**ASKER, "organization": "nowhere"}), "serviceKeys[0].organization: there is no organization nowhere"),
+    ("a service key for nothing", several("serviceKeys", {**ASKER, "scopes": []}), "serviceKeys[0].scopes: must name at least one"),
+    ("a service key for something else", several("serviceKeys", {**ASKER, "scopes": ["check", "write"]}), "serviceKeys[0].scopes[1]: must be one of check, list, explain, events"),
+    ("a service key of another form", several("serviceKeys", {**ASKER, "key": KEY}), "serviceKeys[0].key: must be hsk_ and 43 to 200 letters and digits"),
+    ("a service key twice", several("serviceKeys", ASKER, {**ASKER, "key": None}), "serviceKeys[1].name: stands in this file twice"),
+    ("a key of two service keys", several("serviceKeys", ASKER, {**ASKER, "name": "other"}), "serviceKeys[1].key: is taken"),
+    ("a blank name of a service key", several("serviceKeys", {**ASKER, "name": " "}), "serviceKeys[0].name: must not be blank"),
     ("a reserved name", several("objectTypes", {**TYPE, "pluralName": "accounts"}), "objectTypes[0].pluralName: is reserved"),
     ("no label", several("objectTypes", {**TYPE, "label": ""}), "objectTypes[0].label: must not be blank"),
     ("a level never given", several("objectTypes", {**TYPE, "shareChain": [3]}), "objectTypes[0].shareChain[0]: must be 2, 4, 5 or 6"),
@@ -347,9 +397,10 @@ async def test_a_wrong_entry_refuses_the_whole_file_and_is_named(house: House) -
             )
         assert str(refusal.value).startswith(says), (what, str(refusal.value))
         assert KEY not in str(refusal.value)
+        assert SERVICE_KEY not in str(refusal.value)
         assert await everything(house) == before, what
     # The control: without what is wrong it is taken.
-    assert len(await load(house, whole())) == 5
+    assert len(await load(house, whole())) == 6
 
 
 async def test_a_team_of_another_organization_is_none_to_share_with(house: House) -> None:

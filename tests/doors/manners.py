@@ -19,7 +19,7 @@ ADMINISTRATORS = ["admin_referring", "admin_radiology"]
 BASIC = {"id", "name", "type", "address", "city", "state", "zipCode", "phone", "website"}
 CONTACT = {"contactEmail", "contactName", "contactPhone", "specialties"}
 PAGINATION = {"currentPage", "totalPages", "totalItems", "itemsPerPage"}
-_OF_THIS_REQUEST = ("date", "x-request-id")
+_OF_THIS_REQUEST = ("date", "x-request-id", "hospitium-position")
 
 
 async def only_administrators_may(house: House, ask: Ask) -> None:

@@ -48,12 +48,14 @@ from hospitium.doors.medable.objects import ObjectBody, ObjectSettings
 from hospitium.doors.medable.records import ArchiveBody, RecordBody
 from hospitium.doors.medable.routes import ROUTES as MEDABLE
 from hospitium.doors.native import account_shapes as accounts
+from hospitium.doors.native.access_shapes import ExplainBody
 from hospitium.doors.native.fhir_servers import FhirServerBody, FhirServerChanges
 from hospitium.doors.native.invite_shapes import InviteRowsBody, SlipBody
-from hospitium.doors.native.members import RoleBody
+from hospitium.doors.native.members import MemberChanges
 from hospitium.doors.native.offers import JoiningBody, LookBody, OfferBody
 from hospitium.doors.native.organizations import ProfileChanges, RegistrationBody
 from hospitium.doors.native.routes import ROUTES as NATIVE
+from hospitium.doors.native.service_keys import ServiceKeyBody
 from hospitium.doors.native.sessions import OrganizationBody, RenewalBody, SignInBody
 from hospitium.doors.native.shares import ShareBody, ShareLevelBody, ShareTokenBody
 from hospitium.doors.native.teams import TeamBody, TeamChanges, TeamMemberBody
@@ -174,7 +176,7 @@ async def world(house: House) -> AsyncIterator[World]:
         Door("POST", "/v1/accounts/own/deletion", accounts.PasswordBody, {"password": SECRET}),
         Door("POST", "/v1/sessions", SignInBody, {"email": "ada@northside.example", "password": PASSWORD, "organizationId": str(house.northside)}, anonymous=True),
         Door("POST", "/v1/sessions/renewal", RenewalBody, {"refreshToken": "x" * 32}, anonymous=True),
-        Door("PATCH", f"/v1/members/{house.accounts['mia']}", RoleBody, {"role": "scheduler"}),
+        Door("PATCH", f"/v1/members/{house.accounts['mia']}", MemberChanges, {"role": "scheduler", "externalId": "mia-1"}),
         Door("POST", "/v1/offers", OfferBody, {"email": "eve@mail.example", "role": "physician", "language": "es"}),
         Door("POST", "/v1/offers/preview", LookBody, {"token": "x" * 32}, anonymous=True),
         Door("POST", "/v1/offers/accept", JoiningBody, {**LINKED, **person, "language": "es"}, anonymous=True),
@@ -192,6 +194,11 @@ async def world(house: House) -> AsyncIterator[World]:
         Door("PATCH", f"/v1/fhir-servers/{things['remote server']}", FhirServerChanges, {
             "name": "Second", "baseUrl": "https://fhir.example/r4b", "credentials": {"bearerToken": "x" * 32},
         }),
+        Door("POST", "/v1/service-keys", ServiceKeyBody, {"name": "Portal", "scopes": ["check", "list"]}),
+        Door("POST", "/v1/access/explain", ExplainBody, {
+            "subject": {"type": "account", "id": str(house.accounts["ada"])}, "action": {"name": "read"},
+            "resource": {"type": "c_prescription", "id": things["to archive"]},
+        }),
         Door("POST", "/v1/invites/bulk", InviteRowsBody, {
             "fhirServerId": things["server"],
             "invites": [{"key": "1", "accessiblePatientId": JANE, "securityQuestion": "Pet?", "securityAnswer": "Charlie", "language": "es"}],
@@ -204,9 +211,9 @@ async def world(house: House) -> AsyncIterator[World]:
         Door("POST", f"{v2}/accounts/{house.accounts['ada']}/connections", ConnectionsBody, {"targets": [{**to_eve, "access": 4}]}),
         Door("POST", f"{v2}/objects", ObjectBody, {
             "name": "c_scan", "pluralName": "c_scans", "label": "Scan", "storage": "stored", "allowConnections": True,
-            "connectionOptions": {"requireAccept": True}, "shareChain": ["read"],
+            "connectionOptions": {"requireAccept": True}, "shareChain": ["read"], "actions": {"write": 6},
         }),
-        Door("PUT", f"{v2}/objects/{things['type']}", ObjectSettings, {"label": "Note", "allowConnections": True, "connectionOptions": {}, "shareChain": [4]}),
+        Door("PUT", f"{v2}/objects/{things['type']}", ObjectSettings, {"label": "Note", "allowConnections": True, "connectionOptions": {}, "shareChain": [4], "actions": {}}),
         Door("PATCH", f"{v2}/connections/{things['connection']}", LevelBody, {"access": 2}),
         Door("POST", f"{v2}/c_prescriptions", RecordBody, {"drug": "aspirin", "dose": 100}),
         Door("PUT", at, RecordBody, {"drug": "aspirin", "dose": 100}),
@@ -220,7 +227,7 @@ async def world(house: House) -> AsyncIterator[World]:
     ]  # fmt: skip
     parts = {
         "connection_id": connections["see"], "organization_id": str(house.lakeside), "account_id": str(house.accounts["mia"]),
-        "session_id": UNKNOWN, "offer_id": UNKNOWN, "team_id": team, "share_id": share, "server_id": things["remote server"],
+        "session_id": UNKNOWN, "offer_id": UNKNOWN, "team_id": team, "share_id": share, "server_id": things["remote server"], "key_id": UNKNOWN,
         "code": things["code to register"], "grant_id": UNKNOWN, "person_id": things["person"], "user_id": str(house.accounts["mia"]),
         "org": "northside", "plural": "c_prescriptions", "id": record, "which": things["connection"],
     }  # fmt: skip
@@ -381,6 +388,7 @@ def test_every_address_that_takes_a_body_is_covered_here() -> None:
         ("DELETE", "/FhirServers/grants/{grant_id:str}"), ("POST", "/Persons/offers/{offer_id:str}/decline"), ("DELETE", "/Persons/{person_id:str}"),
         ("DELETE", "/Persons/{person_id:str}/users/{user_id:str}"), ("DELETE", "/Persons/{person_id:str}/offers/{offer_id:str}"),
         *(("POST", f"/v1/fhir-servers/{{server_id:str}}/{verb}") for verb in ("confirmation", "test")), ("DELETE", "/v1/fhir-servers/{server_id:str}"),
+        ("POST", "/v1/service-keys"), ("POST", "/v1/access/explain"), ("DELETE", "/v1/service-keys/{key_id:str}"),
         ("POST", "/api/auth/logout"), ("POST", "/v1/offers/{offer_id:str}/resend"),
         *(("DELETE", f"/v1/sessions/{which}") for which in ("current", "others", "{session_id:str}")),
         ("DELETE", "/v1/members/{account_id:str}"), ("DELETE", "/v1/memberships/{organization_id:str}"),
@@ -857,11 +865,14 @@ SHARING_LISTS = {
     # The address, the largest `limit`, and whether it takes `skip`.
     "/v1/teams": (200, False), "/v1/teams/{team_id:str}/members": (200, False), "/v1/shares": (200, False),
     "/v1/members": (200, False), "/v1/offers": (200, False), "/v1/accounts/own/trail": (200, False),
+    "/v1/service-keys": (200, False),
     **{f"/{{org:str}}/v2/{path}": (100, True) for path in (
         "accounts", "objects", "connections", "{plural:str}", "{plural:str}/{id:str}/connections",
     )},
     f"/northside/v2/accounts/{UNKNOWN}/connections": (100, True),
 }  # fmt: skip
+# These go on after a sealed cursor, or a number: tests/doors/native/test_access.py and test_feed.py.
+BY_CURSOR = {"/v1/access/subjects", "/v1/access/resources", "/v1/events", "/v1/events/stream"}
 WORDS = {
     "/v1/shares": {"status": ("pending", "active")},
     "/northside/v2/connections": {
@@ -924,7 +935,7 @@ async def test_which_part_of_a_list_is_a_number_and_an_id_or_refused_by_name(wor
         template.replace(f"/northside/v2/accounts/{UNKNOWN}", "/{org:str}/v2/accounts/{id:str}")
         for template in SHARING_LISTS
     }
-    assert paths == covered
+    assert paths == covered | BY_CURSOR
     assert await everything(house) == before
 
 
@@ -1297,9 +1308,9 @@ SHAPES: tuple[type[msgspec.Struct], ...] = (
     OrganizationBody, RegistrationBody,
     accounts.AccountBody, accounts.AddressBody, accounts.ProofBody, accounts.NewPasswordBody, accounts.AddressBody,
     accounts.NewPasswordBody, accounts.ProofBody, accounts.AccountChanges, accounts.ChangedPasswordBody, accounts.EmailBody,
-    accounts.PasswordBody, SignInBody, RenewalBody, RoleBody, OfferBody, LookBody, JoiningBody,
+    accounts.PasswordBody, SignInBody, RenewalBody, MemberChanges, OfferBody, LookBody, JoiningBody,
     TeamBody, TeamMemberBody, TeamMemberBody, TeamChanges, ShareBody, ShareLevelBody, ShareTokenBody, ShareTokenBody,
-    FhirServerBody, FhirServerChanges, InviteRowsBody, SlipBody,
+    FhirServerBody, FhirServerChanges, ServiceKeyBody, ExplainBody, InviteRowsBody, SlipBody,
     CodeInviteBody, EmailInviteBody, FindBody, CodeRegistrationBody, AcceptByCodeBody, AcceptBody, ReissueBody, GrantBody,
     PersonBody, PersonBody, PersonAcceptBody, PersonOfferBody, PersonRoleBody, PersonOwnerBody,
     AccountLogin, RegisterBody, VerifyBody, ConnectionsBody, ObjectBody, ObjectSettings, LevelBody, RecordBody, RecordBody, ArchiveBody,

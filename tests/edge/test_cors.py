@@ -31,7 +31,7 @@ async def test_a_page_of_a_named_origin_may_ask_and_read(standing: Stand, origin
         assert (asked.status_code, asked.content) == (204, b"")
         assert asked.headers["access-control-allow-origin"] == origin
         assert asked.headers["access-control-max-age"] == "600"
-        assert set(asked.headers["access-control-allow-headers"].split(", ")) == {"Authorization", "Content-Type", "Idempotency-Key", "Medable-Client-Key"}  # fmt: skip
+        assert set(asked.headers["access-control-allow-headers"].split(", ")) == {"Authorization", "Content-Type", "Idempotency-Key", "Medable-Client-Key", "Hospitium-After", "Last-Event-ID"}  # fmt: skip
         assert {"GET", "POST", "PATCH", "DELETE"} <= set(
             asked.headers["access-control-allow-methods"].split(", ")
         )
@@ -42,7 +42,7 @@ async def test_a_page_of_a_named_origin_may_ask_and_read(standing: Stand, origin
             assert read.headers.get_list("access-control-allow-origin") == [origin]
             assert (
                 read.headers["access-control-expose-headers"]
-                == "X-Request-ID, Retry-After, Medable-Csrf-Token"
+                == "X-Request-ID, Retry-After, Medable-Csrf-Token, Hospitium-Position"
             )
             assert read.headers.get_list("cross-origin-resource-policy") == ["cross-origin"]
             assert read.headers.get_list("vary") == ["Origin"]

@@ -184,6 +184,28 @@ async def test_asked_twice_it_breaks_off_and_leaves_nothing_half_done(
     assert await database.fetchval("SELECT count(*) FROM partnerships") == 0
 
 
+async def test_streams_of_events_end_at_once_when_it_is_asked_to_stop(beside: Installation) -> None:
+    with beside.serving() as server, server.signed_in("ada@northside.example", PASSWORD) as ada:
+        with (
+            ada.stream("GET", "/v1/events/stream") as following,
+            ada.stream("GET", "/v1/events/stream") as stuck,
+        ):
+            assert following.status_code == stuck.status_code == 200
+            pieces = following.iter_text()
+            assert next(pieces).startswith("retry: ")
+            server.process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            ended = "".join(pieces)  # to its end, in order
+            assert ended == "" or ended.endswith("\n\n")
+            assert server.process.wait(30) == 0
+            assert (
+                time.monotonic() - began < 10
+            )  # and not the twenty seconds that are given to what is in flight
+        assert [
+            line["event"] for line in map(json.loads, server.logged.splitlines()) if line["level"] == "error"
+        ] == []
+
+
 def test_its_own_database_is_stopped_in_order_however_often_it_is_asked(
     passable_directory: Path,
 ) -> None:

@@ -106,7 +106,7 @@ async def test_nothing_that_anybody_says_is_in_a_trace(
         def fails(*_: object) -> None:
             raise ValueError(CANARY)
 
-        monkeypatch.setattr(server.parts.access_tokens, "session_of", fails)
+        monkeypatch.setattr(server.parts.access_tokens, "shown", fails)
         broken = await server.http.get("/api/connections/incoming")
         assert broken.status_code == 500
     assert len(collector.spans) >= 8

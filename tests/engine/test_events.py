@@ -54,7 +54,15 @@ from hospitium.engine.persons import actions as persons, offering
 from hospitium.engine.persons.offering import PersonOfferForm
 from hospitium.engine.persons.record import PERSON_OFFER_LIFE, Relationship
 from hospitium.engine.records import actions as records
-from hospitium.engine.secrets import ClientKeyText, DerivationKey, HashedPassword, derive, seed
+from hospitium.engine.secrets import (
+    ClientKeyText,
+    DerivationKey,
+    HashedPassword,
+    ServiceKeyText,
+    derive,
+    seed,
+)
+from hospitium.engine.service_keys import actions as service_keys
 from hospitium.engine.sessions import actions as sessions
 from hospitium.engine.sessions.actions import PasswordVerdict
 from hospitium.engine.sessions.record import REFRESH_PURPOSE
@@ -184,6 +192,10 @@ async def deeds_of_sharing(ground: Ground) -> dict[str, Deed]:
     jon = await g.does("operator", ground.add_person, "jon", "northside", Role.PHYSICIAN)
     await g.does("ada", teams.add_member, crew[0].id, jon.account_id)
     held = await g.does("operator", client_keys.make, g.northside, "Old", ClientKeyText("x" * 32))
+    old = await g.does(
+        "ada", service_keys.make, g.northside, "Old", ["check"], ServiceKeyText("hsk_" + "x" * 43)
+    )
+    new_key = ServiceKeyText("hsk_" + "y" * 43)
     settings = TypeSettings(label="Changed", allows_shares=True)
     imported = ImportedShare(
         record_id=made["import"], made_by=g.actors["ada"].account_id, level=4, status=ShareStatus.ACTIVE,  # type: ignore[arg-type]
@@ -216,6 +228,8 @@ async def deeds_of_sharing(ground: Ground) -> dict[str, Deed]:
         "share.imported": lambda: g.does("operator", importing.import_one, imported, KEY),
         "client_key.made": lambda: g.does("operator", client_keys.make, g.northside, "New", ClientKeyText("y" * 32)),
         "client_key.ended": lambda: g.does("operator", client_keys.end, held.id),
+        "service_key.made": lambda: g.does("ada", service_keys.make, g.northside, "New", ["list", "check"], new_key),
+        "service_key.ended": lambda: g.does("ada", service_keys.end, old.id),
     }  # fmt: skip
 
 
@@ -412,6 +426,7 @@ async def deeds(ground: Ground) -> dict[str, Deed]:
         "sessions.ended": lambda: g.does("mia", sessions.end_others),
         "delivery.retried": lambda: g.does("operator", deliveries.retry, delivery["id"]),
         "membership.started": lambda: g.does("operator", memberships.add, lee.id, g.harbor, Role.SCHEDULER),
+        "membership.changed": lambda: g.does("ada", memberships.change_external_id, g.actors["ben"].account_id, "CANARY-ID"),
         "membership.ended": lambda: g.does("operator", memberships.end, g.actors["mia"].account_id, g.northside),
         "session.started": lambda: sign_in(g, "rui"),
         "session.refused": lambda: g.does("ada", sessions.note_failed_sign_in, verdict(g), "WrongCredentials"),
@@ -580,7 +595,7 @@ async def test_events_hold_no_words_that_anybody_wrote(ground: Ground) -> None:
         "account", "organization", "role", "status", "was", "version", "source", "target", "grants", "reason", "fields",
         "template", "sessions", "object_type", "record", "form", "level", "owner",
         "person", "fhir_server", "patient", "grantee", "grantee_kind", "suspended", "found", "created", "updated", "unchanged",
-        "replaces", "grant", "wrong_answers",
+        "replaces", "grant", "wrong_answers", "scopes",
     }  # fmt: skip
 
 

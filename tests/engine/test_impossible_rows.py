@@ -67,6 +67,8 @@ def possible(ground: Ground) -> dict[str, Row]:
         "records": {"id": uuid4(), "organization_id": ground.northside, "object_type_id": TYPE, "external_id": "x", "owner_id": account, "creator_id": account, "body": {}, "status": "active", "created_at": T0, "updated_at": T0},
         "shares": {"id": uuid4(), "organization_id": ground.northside, "record_id": RECORD, "object_type_id": TYPE, "target_form": "email", "target_email": "x@y.example", "target_email_key": "x@y.example", "level": 4, "status": "pending", "creator_id": account, "made_under_id": GRANT, "language": "en", "created_at": T0, "expires_at": T3, "key_number": 1, "nonce": b"n", "digest": b"d"},
         "client_keys": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "digest": b"d", "made_at": T0},
+        "service_keys": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "digest": b"d", "scopes": ["check"], "made_at": T0},
+        "account_external_ids": {"organization_id": ground.northside, "account_id": account, "external_id": "x"},
         "persons": {"id": uuid4(), "first_name": "X", "last_name": "Y", "gender": "unknown", "identifiers": [], "contacts": [], "created_at": T0, "updated_at": T0},
         "person_roles": {"id": uuid4(), "person_id": PERSON, "account_id": account, "level": 4, "is_owner": False, "relationship": "self", "starts_at": T0},
         "fhir_servers": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "name_key": "x", "kind": "built-in", "created_at": T0},
@@ -109,7 +111,7 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "accounts_status_check": ("accounts", [{"status": "asleep"}, {"status": ""}]),
     "accounts_language_check": ("accounts", [{"language": "fr"}, {"language": "EN"}]),
     "accounts_end_has_a_time_check": ("accounts", [{"ended_at": T1}, GONE | {"ended_at": None}]),
-    "accounts_deleted_is_nobody_check": ("accounts", [GONE | {name: "x"} for name in ("email", "email_key", "password_hash", "first_name", "middle_name", "last_name", "external_id")] + [GONE | {"verified_at": T0}, GONE | {"registered_with_id": "northside"}]),
+    "accounts_deleted_is_nobody_check": ("accounts", [GONE | {name: "x"} for name in ("email", "email_key", "password_hash", "first_name", "middle_name", "last_name")] + [GONE | {"verified_at": T0}, GONE | {"registered_with_id": "northside"}]),
     "links_purpose_check": ("links", [{"purpose": "offer"}]),
     "links_language_check": ("links", [{"language": "fr"}]),
     "links_for_nobody_leads_nowhere_check": ("links", [{"account_id": None}, {"purpose": "none"}]),
@@ -255,6 +257,9 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "shares_token_is_whole_check": ("shares", [{"key_number": None}, {"nonce": None}, WITHDRAWN | {"digest": None}, WITHDRAWN | WITHOUT_TOKEN | {"digest": b"d"}]),
     "shares_pending_has_a_token_check": ("shares", [WITHOUT_TOKEN]),
     "client_keys_ends_after_making_check": ("client_keys", [{"ended_at": BEFORE}]),
+    "service_keys_ends_after_making_check": ("service_keys", [{"ended_at": BEFORE}]),
+    "service_keys_scopes_check": ("service_keys", [{"scopes": []}, {"scopes": ["write"]}, {"scopes": ["check", "write"]}, {"scopes": ["check"] * 5}]),
+    "object_types_actions_are_a_map_check": ("object_types", [{"actions": []}, {"actions": "read"}, {"actions": 4}]),
     "epochs_number_check": ("epochs", [{"number": 0}, {"number": -1}]),
     "epochs_first_holds_nothing_check": ("epochs", [{"number": 1, "taken_at": None, "confirmed_at": None}, {"holds_until": None, "taken_at": None, "confirmed_at": None}]),
     "epochs_taken_is_restored_check": ("epochs", [{"number": 1, "holds_until": None, "confirmed_at": None}]),
@@ -435,6 +440,7 @@ OVER_AND_AGAIN: dict[str, tuple[str, Row, list[Row], list[Row]]] = {
         [{"status": "withdrawn", "ended_at": T1}, {"email_key": "z@y.example"}],
     ),
     "client_keys_one_name_ix": ("client_keys", {}, [{"digest": b"2"}], [{"digest": b"2", "ended_at": T1}, {"digest": b"3", "name": "Y"}]),
+    "service_keys_one_name_ix": ("service_keys", {}, [{"digest": b"2"}], [{"digest": b"2", "ended_at": T1}, {"digest": b"3", "name": "Y"}]),
 }  # fmt: skip
 
 
@@ -483,6 +489,7 @@ async def test_a_person_has_one_owner_at_a_time(ground: Ground) -> None:
     [
         ("shares", "shares_digest_key"),
         ("client_keys", "client_keys_digest_key"),
+        ("service_keys", "service_keys_digest_key"),
         ("sessions", "sessions_cookie_digest_key"),
         ("invites", "invites_digest_key"),
     ],
@@ -491,6 +498,7 @@ async def test_a_token_stands_for_one_thing_for_ever(ground: Ground, table: str,
     over: Row = {
         "shares": WITHDRAWN | {"digest": b"same"},
         "client_keys": {"digest": b"same", "ended_at": T1},
+        "service_keys": {"digest": b"same", "ended_at": T1},
         "sessions": {"cookie_digest": b"same", "ended_at": T1, "end_reason": "signed_out"},
         "invites": BY_EMAIL | {"digest": b"same", "status": "withdrawn", "ended_at": T1},
     }[table]
@@ -500,6 +508,18 @@ async def test_a_token_stands_for_one_thing_for_ever(ground: Ground, table: str,
         with pytest.raises(asyncpg.UniqueViolationError, match=index):
             async with tx.transaction():
                 await insert(ground, tx, table, over | {"id": uuid4()})
+
+
+async def test_an_external_id_is_one_members_in_an_organization(ground: Ground) -> None:
+    ben = ground.actors["ben"].account_id
+    async with ground.trial() as tx:
+        await insert(ground, tx, "account_external_ids", {})
+        with pytest.raises(asyncpg.UniqueViolationError, match="account_external_ids_one_ix"):
+            async with tx.transaction():
+                await insert(ground, tx, "account_external_ids", {"account_id": ben})
+        # Another in the same organization, and the same in another.
+        await insert(ground, tx, "account_external_ids", {"account_id": ben, "external_id": "X"})
+        await insert(ground, tx, "account_external_ids", {"organization_id": ground.harbor})
 
 
 async def test_every_new_promise_of_uniqueness_was_tried(ground: Ground) -> None:
@@ -513,6 +533,8 @@ async def test_every_new_promise_of_uniqueness_was_tried(ground: Ground) -> None
             "records",
             "shares",
             "client_keys",
+            "service_keys",
+            "account_external_ids",
             "persons",
             "person_roles",
             "person_offers",
@@ -522,7 +544,8 @@ async def test_every_new_promise_of_uniqueness_was_tried(ground: Ground) -> None
         ],
     )
     tried = {
-        *OVER_AND_AGAIN, "team_memberships_one_owner_ix", "person_roles_one_owner_ix", "shares_digest_key", "client_keys_digest_key", "invites_digest_key",
+        *OVER_AND_AGAIN, "team_memberships_one_owner_ix", "person_roles_one_owner_ix", "shares_digest_key", "client_keys_digest_key", "service_keys_digest_key", "invites_digest_key",
+        "account_external_ids_one_ix",
     }  # fmt: skip
     assert {row["name"] for row in found} == tried
     assert {str(status) for status in LIVE} == {"pending", "active"}

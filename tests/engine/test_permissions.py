@@ -8,7 +8,8 @@ import pytest
 
 from hospitium.engine.actor import ANONYMOUS, OPERATOR, SYSTEM, Actor, ActorKind, Role
 from hospitium.engine.errors import Forbidden, NotSignedIn, OrganizationInactive
-from hospitium.engine.permissions import RULES, Need, Permission, organization_of, require
+from hospitium.engine.permissions import KEY_MAY, RULES, Need, Permission, organization_of, require
+from hospitium.engine.service_keys.record import Scope
 
 
 def member(role: Role | None, *, active: bool = True) -> Actor:
@@ -36,18 +37,18 @@ ACTORS = {
 }
 NOT_SIGNED_IN, MAY_NOT, INACTIVE, YES = NotSignedIn, Forbidden, OrganizationInactive, None
 
-#                                  ANYONE  ACCOUNT        STAFF          ADMINISTRATOR  OPERATOR
+#                                  ANYONE  ACCOUNT        STAFF          ADMINISTRATOR  OPERATOR  SERVICE KEY
 TABLE: dict[str, tuple[type[Exception] | None, ...]] = {
-    "nobody":                      (YES, NOT_SIGNED_IN, NOT_SIGNED_IN, NOT_SIGNED_IN, MAY_NOT),
-    "the operator":                (YES, YES,           YES,           YES,           YES),
-    "the sweeps":                  (YES, NOT_SIGNED_IN, NOT_SIGNED_IN, NOT_SIGNED_IN, MAY_NOT),
-    "an account alone":            (YES, YES,           MAY_NOT,       MAY_NOT,       MAY_NOT),
-    "a member":                    (YES, YES,           MAY_NOT,       MAY_NOT,       MAY_NOT),
-    "a member, suspended":         (YES, YES,           MAY_NOT,       MAY_NOT,       MAY_NOT),
-    "a physician":                 (YES, YES,           YES,           MAY_NOT,       MAY_NOT),
-    "a physician, suspended":      (YES, YES,           INACTIVE,      MAY_NOT,       MAY_NOT),
-    "an administrator":            (YES, YES,           YES,           YES,           MAY_NOT),
-    "an administrator, suspended": (YES, YES,           INACTIVE,      INACTIVE,      MAY_NOT),
+    "nobody":                      (YES, NOT_SIGNED_IN, NOT_SIGNED_IN, NOT_SIGNED_IN, MAY_NOT,  NOT_SIGNED_IN),
+    "the operator":                (YES, YES,           YES,           YES,           YES,      YES),
+    "the sweeps":                  (YES, NOT_SIGNED_IN, NOT_SIGNED_IN, NOT_SIGNED_IN, MAY_NOT,  NOT_SIGNED_IN),
+    "an account alone":            (YES, YES,           MAY_NOT,       MAY_NOT,       MAY_NOT,  MAY_NOT),
+    "a member":                    (YES, YES,           MAY_NOT,       MAY_NOT,       MAY_NOT,  MAY_NOT),
+    "a member, suspended":         (YES, YES,           MAY_NOT,       MAY_NOT,       MAY_NOT,  MAY_NOT),
+    "a physician":                 (YES, YES,           YES,           MAY_NOT,       MAY_NOT,  MAY_NOT),
+    "a physician, suspended":      (YES, YES,           INACTIVE,      MAY_NOT,       MAY_NOT,  MAY_NOT),
+    "an administrator":            (YES, YES,           YES,           YES,           MAY_NOT,  MAY_NOT),
+    "an administrator, suspended": (YES, YES,           INACTIVE,      INACTIVE,      MAY_NOT,  MAY_NOT),
 }  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def test_every_permission_has_a_sentence_of_its_own() -> None:
         assert sentence.endswith(".")
         subject = {
             Need.ANYONE: ("Anyone ", "Whoever "), Need.ACCOUNT: ("A signed-in account ",), Need.STAFF: ("Staff ",),
-            Need.ADMINISTRATOR: ("An administrator ",), Need.OPERATOR: ("The operator ",),
+            Need.ADMINISTRATOR: ("An administrator ",), Need.OPERATOR: ("The operator ",), Need.SERVICE_KEY: ("A service key ",),
         }[need]  # fmt: skip
         assert sentence.startswith(subject), f"{permission}: the sentence must begin with who may"
 
@@ -104,3 +105,39 @@ def test_whoever_acts_for_no_organization_has_none() -> None:
             organization_of(ACTORS[who])
     actor = ACTORS["a member"]
     assert organization_of(actor) == actor.organization_id
+
+
+# -- service keys ------------------------------------------------------------------------------------------------------
+
+
+def service_key(*scopes: Scope, active: bool = True) -> Actor:
+    return Actor(
+        ActorKind.SERVICE_KEY,
+        organization_id=uuid4(),
+        organization_is_active=active,
+        service_key_id=uuid4(),
+        scopes=frozenset(scopes),
+    )
+
+
+@pytest.mark.parametrize("permission", Permission)
+def test_a_service_key_may_what_its_scope_says_and_nothing_else(permission: Permission) -> None:
+    needed = KEY_MAY.get(permission)
+    for scope in Scope:
+        assert outcome(service_key(scope), permission) == (YES if scope is needed else MAY_NOT)
+        assert outcome(service_key(scope, active=False), permission) == (
+            INACTIVE if scope is needed else MAY_NOT
+        )
+    assert outcome(service_key(*Scope), permission) == (MAY_NOT if needed is None else YES)
+    assert outcome(service_key(), permission) == MAY_NOT
+
+
+def test_every_scope_is_for_something() -> None:
+    assert set(KEY_MAY.values()) == set(Scope)
+
+
+def test_a_service_key_is_told_which_scope_it_lacks_or_what_is_not_for_keys() -> None:
+    with pytest.raises(Forbidden, match="it has not the scope explain"):
+        require(service_key(Scope.CHECK), Permission.EXPLAIN_ACCESS)
+    with pytest.raises(Forbidden, match="A signed-in account may delete itself"):
+        require(service_key(*Scope), Permission.DELETE_ACCOUNT)

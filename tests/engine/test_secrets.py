@@ -25,6 +25,7 @@ from hospitium.engine.secrets import (
     Password,
     RandomText,
     Secret,
+    ServiceKeyText,
     SessionCookie,
     derive,
     seed,
@@ -40,6 +41,7 @@ TYPES = (
     RandomText,
     SessionCookie,
     ClientKeyText,
+    ServiceKeyText,
     InviteCode,
     InviteAnswer,
 )
@@ -112,6 +114,18 @@ def test_secrets_are_equal_by_their_text() -> None:
     assert Password("a") != Password("b")
     assert Password("a") != "a"
     assert Password("é") == Password("é")
+
+
+def test_a_service_key_has_256_bits_behind_what_a_scanner_looks_for() -> None:
+    made = [ServiceKeyText.new() for _ in range(100)]
+    texts = {key.reveal() for key in made}
+    assert len(texts) == 100
+    for text in texts:
+        assert text.startswith("hsk_")
+        assert len(text) == 4 + 43
+        assert set(text[4:]) <= BASE_62
+    assert 62**43 > 2**256
+    assert made[0].digest() == hashlib.sha256(made[0].reveal().encode()).digest()
 
 
 # -- derived tokens ----------------------------------------------------------------------------------------------------

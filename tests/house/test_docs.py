@@ -9,6 +9,7 @@ import click
 import pytest
 import yaml
 
+from hospitium.client import connecting
 from hospitium.doors.cli.main import cli
 from hospitium.doors.cli.world import world_of
 from hospitium.doors.medable.routes import ROUTES as MEDABLE
@@ -129,6 +130,7 @@ def _spelled(parameter: re.Match[str]) -> str:
 
 def test_every_setting_named_is_a_setting() -> None:
     known = {setting.name for setting in SETTINGS} | {"SOAK_ROUNDS", "HOSPITIUM_SOAK"}
+    known |= {connecting.URL, connecting.KEY, connecting.KEY_FILE}
     known |= {str(param.envvar) for command in cli.commands.values() for param in command.params}
     prefixes = ("HOSPITIUM_", "DATABASE_", "PUBLIC_URL", "REGISTRATION")
     unknown = {

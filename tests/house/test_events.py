@@ -14,6 +14,7 @@ MAY_SAY = {
     "permission", "refusal", "month", "events", "parties", "template", "sessions",
     "epoch", "taken_at", "voided", "applied", "object_type", "owner", "level",
     "fhir_server", "patient", "grantee", "grantee_kind", "person", "form", "replaces", "grant", "wrong_answers", "suspended",
+    "scopes",  # what a service key is for
     "found",  # whether a search found none, one or several
 }  # fmt: skip
 _COLUMNS = {"subject", "organizations", "accounts", "persons"}
@@ -74,6 +75,7 @@ def test_every_deed_that_changes_something_records_it() -> None:
         "tidy",  # what the clock has ended is written down; no trail is about it
         "count", "allows", "give_back", "remember_network", "forget_networks",  # tries are counted, not told: a refused sign-in is told by its own event
         "forget_outlived",
+        "note_uses",  # when a service key was last used is kept in its own row
         "queue",  # the deed it belongs to records itself
         "claim", "put_off", "spread",  # what becomes of a mail is kept in its own row
         "settle",  # where the data lives is noted at the first start: nothing has happened

@@ -12,6 +12,7 @@ from house.tree import ROOT, SOURCE, modules
 TEXT = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
 # Tables that are no noun of their own, and of which they are part.
 PARTS = {
+    "account_external_ids": "external id",
     "client_keys": "client key",
     "deliveries": "delivery",
     "object_types": "object type",
@@ -26,6 +27,7 @@ PARTS = {
     "person_offers": "person offer",
     "person_roles": "person role",
     "refresh_tokens": "refresh token",
+    "service_keys": "service key",
 }
 
 

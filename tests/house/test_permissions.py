@@ -38,6 +38,7 @@ STEPS = {
     "engine/offers/actions.py": {"expire_one"},
     "engine/partnerships/actions.py": {"expire_one"},
     "engine/records/actions.py": {"delete_all_of"},
+    "engine/service_keys/actions.py": {"note_uses"},
     "engine/shares/actions.py": {"grant", "expire_one"},
     "engine/teams/actions.py": {"make", "join", "end_again", "leave_all_in"},
     "engine/sessions/actions.py": {"note_failed_sign_in", "end_all_of", "tidy"},

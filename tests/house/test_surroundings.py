@@ -9,6 +9,7 @@ from house.tree import calls, members_named, modules, texts
 CLOCKS = ("app.py", "doors/cli/")
 ENVIRONMENT = {
     "settings.py": "it is what settings are",
+    "client/connecting.py": "it is part of another program: an application that asks this server",
     "storage/backup.py": "PATH, and what libpq reads by itself, for pg_dump and pg_restore",
     "storage/embedded.py": "PATH for its programs, and the user's runtime directory for a socket",
 }

@@ -11,19 +11,73 @@ from house.tree import calls, imported, modules, texts
 
 # Who else may look at a noun's table, and why. What is not here goes through the noun's queries.
 READERS = {
-    "engine/access/check.py": {
-        "accounts": "one check is one statement: who, as what, and by which grant, in one snapshot",
+    "engine/trail/feed.py": {
+        "event_parties": "what an organization is told of the trail is one walk: number, party, event",
+        "events": "likewise",
+        "fhir_servers": "and of what its people did it is told only what is its own: on whose server a grant is",
+        "grants": "likewise",
+        "invites": "likewise: whose an invite is",
+        "memberships": "likewise",
+        "offers": "likewise",
+        "sessions": "likewise: for whom a session acts",
+        "shares": "likewise",
+    },
+    "engine/access/candidates.py": {
+        "accounts": "a question is one statement: who, as what, and by which grant, in one snapshot",
         "epochs": "likewise: what a restore holds",
+        "fhir_resources": "likewise: whether a patient is there",
         "fhir_servers": "likewise: whose a FHIR server is, and whether its grants are suspended",
         "grants": "likewise",
+        "memberships": "likewise: what an account stands in, and who stands in an organization",
         "organizations": "likewise",
+        "person_roles": "likewise, of persons",
         "records": "likewise: whose a record is",
+        "team_memberships": "likewise, of teams",
+    },
+    "engine/access/check.py": {"grants": "likewise"},
+    "engine/access/asking.py": {
+        "grants": "likewise",
+        "organizations": "likewise: whether the asker's is active",
+        "service_keys": "likewise: who asks",
+    },
+    "engine/access/naming.py": {
+        "account_external_ids": "likewise: what an application's words name",
+        "accounts": "likewise",
+        "grants": "likewise: in whose world a grant is",
+        "object_types": "likewise",
+        "records": "likewise",
+    },
+    "engine/access/listing.py": {
+        "account_external_ids": "lists are the same question, the other way round: what is found is named in the asker's words",
+        "fhir_resources": "likewise: the patients of a whole FHIR server",
+        "fhir_servers": "likewise: whose patients live elsewhere",
+        "grants": "likewise",
+        "records": "likewise",
+    },
+    "engine/access/finding.py": {
+        "fhir_servers": "whose a resource is, before anybody is told why",
+        "object_types": "likewise",
+        "organizations": "likewise",
+        "records": "likewise",
+    },
+    "engine/access/paths.py": {
+        "accounts": "an answer says by whom a grant was given",
+        "fhir_servers": "likewise: on what",
+        "grants": "likewise",
+        "invites": "likewise: because of which invite",
+        "object_types": "likewise",
+        "organizations": "likewise: to whom",
+        "shares": "likewise: because of which share",
+        "teams": "likewise",
+    },
+    "engine/access/reach.py": {
+        "accounts": "whoever can reach something is shown with his name",
+        "records": "what can be reached is shown with its external id",
     },
     "engine/access/standing.py": {
         "grants": "parts of that question, for lists that must agree with it",
         "memberships": "likewise",
         "organizations": "likewise",
-        "person_roles": "likewise",
         "team_memberships": "likewise",
     },
     "engine/client_keys/queries.py": {
@@ -91,6 +145,7 @@ READERS = {
     },
     "engine/offers/queries.py": {"organizations": "an offer is shown with who makes it"},
     "engine/memberships/queries.py": {
+        "account_external_ids": "and with the id by which the organization's applications know him",
         "accounts": "a member is shown with name and address, and counts as administrator only if he can act",
         "organizations": "a membership is shown with its organization's status",
     },
@@ -102,6 +157,9 @@ READERS = {
     "engine/trail/queries.py": {
         "events": "what is sealed is the events, row by row",
         "event_parties": "likewise, with their parties",
+    },
+    "engine/service_keys/queries.py": {
+        "organizations": "the actor of a request is one statement: key, and its organization"
     },
     "engine/sessions/actions.py": {"accounts": "the hash is compared again in the transaction that signs in"},
     "engine/sessions/queries.py": {
@@ -116,8 +174,16 @@ SELECTORS = {
     "engine/deliveries/backlog.py": "how far behind, in numbers and for no actor",
     "engine/trail/backlog.py": "likewise",
     "engine/trail/sealer.py": "rows of a new block, made by INSERT … SELECT",
-    "engine/access/check.py": "it is the question",
-    "engine/access/standing.py": "and parts of it",
+    "engine/trail/feed.py": "one question, of one actor: what comes next of the trail that is his organization's to know",
+    "engine/access/candidates.py": "it is the question",
+    "engine/access/check.py": "likewise",
+    "engine/access/asking.py": "likewise",
+    "engine/access/naming.py": "likewise",
+    "engine/access/listing.py": "the same question, the other way round",
+    "engine/access/finding.py": "what a question names, for no actor",
+    "engine/access/paths.py": "what an answer says of grants",
+    "engine/access/reach.py": "names of what was found",
+    "engine/access/standing.py": "parts of the question",
     "engine/shares/accounts.py": "finders of another noun's rows, as what is shared",
     "engine/shares/actions.py": "rows of several shares, made by INSERT … SELECT",
     "engine/shares/contexts.py": "finders and locks of what is shared",

@@ -30,6 +30,11 @@ MEANT: dict[tuple[str, str], str] = {
         "native_teams_create",
         "positive_data_acceptance",
     ): "an Idempotency-Key that came with another body is 422",
+    (
+        "native_service_keys_make",
+        "positive_data_acceptance",
+    ): "an Idempotency-Key that came with another body is 422",
+    ("native_members_change", "positive_data_acceptance"): "role or externalId, one of the two at least",
     ("native_teams_add_member", "positive_data_acceptance"): "accountId or email, one of the two",
     (
         "native_shares_offer",
@@ -212,6 +217,9 @@ async def test_every_operation_answers_as_described_whatever_it_is_asked(
     things = await things_of(house) if who == "ada" else {}
     shared = await shared_things_of(house) if who == "ada" else {}
     failures: dict[str, Any] = {}
+    house.parts.streams.longest = (
+        0  # who asks here reads every answer to its end: a stream has one, and it comes at once
+    )
     for path, methods in house.parts.api.described["paths"].items():
         for operation in methods.values():
             if operation["tags"] != [surface]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -261,3 +262,62 @@ async def test_events_can_not_be_changed_deleted_or_truncated(database_url: str)
             await connection.execute(statement)
     assert await connection.fetchval("SELECT count(*) FROM events") == 1
     await connection.close()
+
+
+# -- what is kept when the schema changes --------------------------------------------------------------------------------
+
+
+def migrated_to(url: str, revision: str) -> None:
+    """Bring a database to an older schema."""
+
+    async def run() -> None:
+        def upgrade(connection: Connection) -> None:
+            config = Config()
+            config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+        )
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(upgrade)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(run())
+
+
+BEFORE_0007 = """
+INSERT INTO organizations (id, code, name, name_key, type, status, created_at, updated_at)
+    SELECT ('00000000-0000-8000-8000-00000000000' || n)::uuid, 'o' || n, 'O', 'o', 'both', 'active', now(), now()
+    FROM generate_series(1, 2) AS n;
+INSERT INTO accounts (id, email, email_key, password_hash, external_id, status, created_at)
+    SELECT ('00000000-0000-8000-8000-0000000000a' || n)::uuid, n || '@x.example', n || '@x.example', 'h',
+        CASE n WHEN 4 THEN NULL WHEN 3 THEN 'alice' WHEN 5 THEN 'gone' ELSE 'alice' END, 'active', now() - (n || ' days')::interval
+    FROM generate_series(1, 5) AS n;
+INSERT INTO memberships (id, account_id, organization_id, role, starts_at, ends_at)
+    SELECT gen_random_uuid(), ('00000000-0000-8000-8000-0000000000a' || a)::uuid, ('00000000-0000-8000-8000-00000000000' || o)::uuid,
+        'member', '2026-01-01', e::timestamptz
+    FROM (VALUES (1, 1, NULL), (2, 1, NULL), (1, 2, NULL), (4, 1, NULL), (5, 1, '2026-02-01')) AS m (a, o, e);
+INSERT INTO object_types (id, organization_id, name, plural_name, label, storage, allows_shares, requires_acceptance,
+        sends_notifications, share_chain, created_at, updated_at)
+    VALUES (gen_random_uuid(), '00000000-0000-8000-8000-000000000001', 'c_x', 'c_xs', 'X', 'stored', true, true, true, '{4}', now(), now());
+"""
+
+
+async def test_external_ids_of_accounts_are_kept_where_they_are_members(empty_url: str) -> None:
+    """0007: one text for each account becomes one for each organization, where the oldest account keeps what several have."""
+    await asyncio.to_thread(migrated_to, empty_url, "0006")
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute(BEFORE_0007)
+    assert await migrate(empty_url) == ("0006", SCHEMA)
+    kept = await connection.fetch(
+        "SELECT right(organization_id::text, 1) AS o, right(account_id::text, 2) AS a, external_id FROM account_external_ids ORDER BY 1, 2"
+    )
+    # Two had the same in organization 1; the third is a member nowhere, the fourth had none, the fifth has left.
+    assert [tuple(row) for row in kept] == [("1", "a2", "alice"), ("2", "a1", "alice")]
+    assert await connection.fetchval("SELECT actions::text FROM object_types") == "{}"
+    await connection.close()
+    await _required(empty_url)

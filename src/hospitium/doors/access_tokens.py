@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
 from hospitium.engine.errors import NotSignedIn, SessionEnded
+from hospitium.engine.secrets import ServiceKeyText
 from hospitium.engine.sessions.record import ACCESS_LIFE
 from hospitium.storage.keyring import KeyPurpose
 
@@ -65,15 +66,22 @@ class AccessTokens:
         header = {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": self._signing_key.kid}
         return jwt.encode(header, claims, self._signing_key, algorithms=[ALGORITHM])
 
+    def shown(self, authorization: str | None, now: datetime) -> UUID | ServiceKeyText:
+        """Return what an Authorization header stands for: a session, or a service key, which only its row knows to be good.
+
+        Raises NotSignedIn, SessionEnded.
+        """
+        token = _bearer(authorization)
+        if token.startswith(ServiceKeyText.PREFIX):
+            return ServiceKeyText(token)
+        return self.session_of(authorization, now)
+
     def session_of(self, authorization: str | None, now: datetime) -> UUID:
         """Return the session that an Authorization header stands for.
 
         Raises NotSignedIn (no bearer token, or none of ours), SessionEnded (expired).
         """
-        scheme, _, token = (authorization or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
-            raise NotSignedIn
+        token = _bearer(authorization)
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         remembered = self._remembered.get(digest)
         if remembered is None:
@@ -110,6 +118,14 @@ class AccessTokens:
             return UUID(claims["sid"]), expires
         except ValueError:
             raise NotSignedIn from None
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
+        raise NotSignedIn
+    return token
 
 
 def _ec_key(key: Key) -> ECKey:

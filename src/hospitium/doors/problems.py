@@ -37,6 +37,14 @@ PROBLEM = "application/problem+json"
 _TYPE = "urn:hospitium:problem:"
 
 
+class TooManyQuestions(Exception):
+    """There are more questions in one request than are answered at once."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+
 class Form(NamedTuple):
     """The status and the last part of the `type` of one kind of refusal."""
 
@@ -84,6 +92,7 @@ PROBLEMS: dict[type[Refusal], Form] = {
     errors.ActiveLimitReached: Form(409, "active-limit-reached"),
     errors.PendingLimitReached: Form(409, "pending-limit-reached"),
     errors.OfferLimitReached: Form(409, "offer-limit-reached"),
+    errors.ServiceKeyLimitReached: Form(409, "service-key-limit-reached"),
     errors.RejectionCooldown: Form(409, "rejection-cooldown"),
     errors.TerminationCooldown: Form(409, "termination-cooldown"),
     errors.KeyReused: Form(422, "idempotency-key-reused"),
@@ -97,6 +106,7 @@ PROBLEMS: dict[type[Refusal], Form] = {
 EDGE: dict[type[Exception], Form] = {
     RequestEntityTooLarge: Form(413, "too-large"),
     WrongContentType: Form(415, "unsupported-media-type"),
+    TooManyQuestions: Form(413, "too-many-questions"),
 }
 
 
@@ -186,6 +196,8 @@ def answer_exception(
             return _send(
                 *EDGE[WrongContentType], "The body must be JSON, sent as Content-Type: application/json"
             )
+        case TooManyQuestions():
+            return _send(*EDGE[TooManyQuestions], f"A request may hold at most {problem.most:,} questions")
         case MethodNotAllowedException():
             return _send(
                 405, "method-not-allowed", "This address doesn't take this method", headers=problem.headers

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from hospitium.doors.access_tokens import AccessTokens
+    from hospitium.doors.authzen.questions import Questions
     from hospitium.doors.client_address import Network
     from hospitium.doors.openapi.published import Published
     from hospitium.doors.passwords import PasswordGate
+    from hospitium.doors.service_key_use import ServiceKeyUse
+    from hospitium.doors.streams import Streams
     from hospitium.doors.unit_of_work import UnitOfWork
     from hospitium.edge import Edge
     from hospitium.engine.partnerships.rules import PartnershipRules
@@ -38,7 +41,9 @@ class Surroundings(NamedTuple):
 
     database: Database
     work: UnitOfWork
+    questions: Questions
     access_tokens: AccessTokens
+    service_key_use: ServiceKeyUse
     passwords: PasswordGate
     link_keys: dict[int, DerivationKey]
     peppers: dict[int, DerivationKey]
@@ -55,6 +60,7 @@ class Surroundings(NamedTuple):
     edge: Edge
     metrics: Metrics
     tracing: Tracing | None
+    streams: Streams
     stopping: asyncio.Event
 
     @property

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from hospitium.engine import events
-from hospitium.engine.actor import ANONYMOUS, Actor
+from hospitium.engine.actor import ANONYMOUS, Actor, ActorKind
 from hospitium.engine.context import Context
 from hospitium.engine.errors import (
     Conflict,
@@ -27,8 +27,12 @@ from hospitium.engine.errors import (
 )
 from hospitium.engine.events import EventKind
 from hospitium.engine.permissions import RULES, Need, Permission, require
-from hospitium.engine.sessions.queries import actor_of
+from hospitium.engine.secrets import ServiceKeyText
+from hospitium.engine.service_keys.queries import actor_of as actor_of_key
+from hospitium.engine.service_keys.record import NO_KEY
+from hospitium.engine.sessions.queries import actor_of as actor_of_session
 from hospitium.storage.database import Collision, DatabaseUnavailable
+from hospitium.storage.positions import NOTED, Position, Positions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,27 +45,35 @@ if TYPE_CHECKING:
     from hospitium.doors.access_tokens import AccessTokens
     from hospitium.doors.surroundings import Clock
     from hospitium.engine.secrets import SessionCookie
-    from hospitium.storage.database import Database
+    from hospitium.storage.database import Database, Transaction
 
     Watch = Callable[[Permission], AbstractContextManager[None]]
-    Who = Actor | UUID | SessionCookie
+    Who = Actor | UUID | SessionCookie | ServiceKeyText
+    Seen = Callable[[Actor, datetime], None]
     Entering = Callable[[Context], Awaitable[Actor]]
 
 T = TypeVar("T")
 
 MOST_TRIES = 8
 RETRY_AFTER = 2  # seconds
+CATCHES_UP_IN = 2.0  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2  # seconds between two looks
 _KEPT_REFUSALS = (Forbidden, NotFound, Conflict)
+_SIGNING_IN = (Permission.SIGN_IN, Permission.RENEW_SESSION)
 _log = structlog.get_logger("hospitium.work")
 
 
 class UnitOfWork:
-    """Runs the deeds of requests; `watch` is around each."""
+    """Runs the deeds of requests; `watch` is around each, and `seen` is told who was found to ask, and when."""
 
-    def __init__(self, database: Database, clock: Clock, access_tokens: AccessTokens, watch: Watch) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, access_tokens: AccessTokens, watch: Watch, seen: Seen
+    ) -> None:
         self._watch = watch
+        self._seen = seen
         self._database = database
         self._access_tokens = access_tokens
+        self.positions = Positions()
         self.clock = clock
 
     async def perform(
@@ -84,8 +96,10 @@ class UnitOfWork:
             shown: SessionCookie | None = getattr(request.state, "session", None)
             asked = recognize and (authorization is not None or shown is not None)
             if RULES[permission].need is not Need.ANYONE or asked:
-                who = shown or self._access_tokens.session_of(authorization, self.clock())
-            return await perform_as(self._database, self.clock, who, permission, deed, about=about)
+                who = shown or self._access_tokens.shown(authorization, self.clock())
+            return await perform_as(
+                self._database, self.clock, who, permission, deed, about=about, seen=self._seen
+            )
 
     async def perform_for(
         self,
@@ -104,8 +118,41 @@ class UnitOfWork:
             if who is None and RULES[permission].need is not Need.ANYONE:
                 raise NotSignedIn
             return await perform_as(
-                self._database, self.clock, who or ANONYMOUS, permission, deed, about=about, entering=entering
+                self._database,
+                self.clock,
+                who or ANONYMOUS,
+                permission,
+                deed,
+                about=about,
+                entering=entering,
+                seen=self._seen,
             )
+
+    async def catches_up(self, position: Position) -> bool:
+        """Return True when the database has the write of a position, which it has at once unless it is a replica; it is given two
+        seconds. False, if that is a position of another cluster. No transaction is open while it waits.
+
+        Raises Unavailable (it is away, or still behind).
+        """
+        elapsed = asyncio.get_running_loop().time
+        ends, pause = elapsed() + CATCHES_UP_IN, _FIRST_PAUSE
+        while (found := await self._has(position)) is False:
+            if elapsed() >= ends:
+                raise Unavailable(RETRY_AFTER)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return found is not None
+
+    async def _has(self, position: Position) -> bool | None:
+        """Whether the database has a write, None if that is another cluster's."""
+        try:
+            async with self._database.transaction() as tx:
+                if position.mark != await self.positions.mark(tx):
+                    return None
+                return await self.positions.has(tx, position)
+        except DatabaseUnavailable as reason:
+            _log.warning("database unavailable", reason=str(reason))
+            raise Unavailable(RETRY_AFTER) from None
 
 
 async def perform_as(
@@ -117,25 +164,27 @@ async def perform_as(
     *,
     about: UUID | None = None,
     entering: Entering | None = None,
+    seen: Seen | None = None,
 ) -> T:
-    """Run a deed for an actor, or for whoever a session (its id, or its cookie) stands for; return what it returns, when it is
-    committed. `entering` is asked first, in the same transaction, as whom he acts."""
+    """Run a deed for an actor, or for whoever a session (its id, or its cookie) or a service key stands for; return what it
+    returns, when it is committed. `entering` is asked first, in the same transaction, as whom he acts; `seen` is told who that is."""
     for attempt in range(1, MOST_TRIES + 1):
         now = clock()
         actor = who if isinstance(who, Actor) else ANONYMOUS
         try:
             async with database.transaction() as tx:
                 if not isinstance(who, Actor):
-                    found = await actor_of(tx, who, now)
-                    if found is None:
-                        raise SessionEnded
-                    actor = found
+                    actor = await _found(tx, who, now)
+                    if seen is not None:
+                        seen(actor, now)
                 ctx = Context(tx, actor, now)
                 if entering is not None:
                     actor = await entering(ctx)
                     ctx = ctx._replace(actor=actor)
                 require(actor, permission)
-                return await deed(ctx)
+                done = await deed(ctx)
+                await _note_what_it_wrote(tx, actor, permission)
+                return done
         except Refusal as refusal:
             if isinstance(refusal, _KEPT_REFUSALS) and actor.account_id is not None:
                 await _keep_refusal(database, actor, now, permission, refusal, about)
@@ -148,6 +197,26 @@ async def perform_as(
             raise Unavailable(RETRY_AFTER) from None
     _log.warning("gave up after collisions", permission=permission.value, tries=MOST_TRIES)
     raise Unavailable(RETRY_AFTER)
+
+
+async def _note_what_it_wrote(tx: Transaction, actor: Actor, permission: Permission) -> None:
+    """Note what is about to be committed, for the answer to tell. Of strangers only those who sign in: nobody else of them may learn
+    whether what he asked for made us write. Of what only reads by its method, an export alone writes, for it is an event."""
+    noted = NOTED.get()
+    if noted is None or (noted.only_reads and permission is not Permission.SEE_ACCOUNT):
+        return
+    if actor.kind is not ActorKind.ANONYMOUS or permission in _SIGNING_IN:
+        await noted.note(tx)
+
+
+async def _found(tx: Transaction, who: UUID | SessionCookie | ServiceKeyText, now: datetime) -> Actor:
+    if isinstance(who, ServiceKeyText):
+        found = await actor_of_key(tx, who)
+    else:
+        found = await actor_of_session(tx, who, now)
+    if found is None:
+        raise SessionEnded(NO_KEY) if isinstance(who, ServiceKeyText) else SessionEnded()
+    return found
 
 
 async def _keep_refusal(

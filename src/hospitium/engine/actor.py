@@ -7,10 +7,13 @@ from uuid import UUID
 
 import msgspec
 
+from hospitium.engine.service_keys.record import Scope
+
 
 class ActorKind(StrEnum):
     ANONYMOUS = "anonymous"
     ACCOUNT = "account"
+    SERVICE_KEY = "service_key"  # an application of an organization
     OPERATOR = "operator"  # whoever runs the command line beside the database
     SYSTEM = "system"  # what happens while nobody asks
 
@@ -33,7 +36,8 @@ class Role(StrEnum):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who acts, through which session, for which organization and as what in it, and whether his mailbox is proved."""
+    """Who acts, through which session, for which organization and as what in it, and whether his mailbox is proved; or by which
+    service key, and what that is for."""
 
     kind: ActorKind
     account_id: UUID | None = None
@@ -44,6 +48,8 @@ class Actor(msgspec.Struct, frozen=True):
     role: Role | None = None
     is_confirmed: bool = False
     is_held: bool = False  # his membership, by a restore: he acts for no organization
+    service_key_id: UUID | None = None
+    scopes: frozenset[Scope] = frozenset()
 
     @property
     def is_staff(self) -> bool:

@@ -40,7 +40,8 @@
     │   ├── LimitReached
     │   │   ├── ActiveLimitReached
     │   │   ├── PendingLimitReached
-    │   │   └── OfferLimitReached
+    │   │   ├── OfferLimitReached
+    │   │   └── ServiceKeyLimitReached
     │   └── CoolingDown
     │       ├── RejectionCooldown
     │       └── TerminationCooldown
@@ -163,8 +164,8 @@ class WrongCredentials(NotSignedIn):
 class SessionEnded(NotSignedIn):
     """The session, or the token that stands for it, is over."""
 
-    def __init__(self) -> None:
-        super().__init__("The session has ended; sign in again")
+    def __init__(self, message: str = "The session has ended; sign in again") -> None:
+        super().__init__(message)
 
 
 class Forbidden(Refusal):
@@ -360,6 +361,15 @@ class OfferLimitReached(LimitReached):
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"Your organization already has the {limit} open invitations that are allowed", limit
+        )
+
+
+class ServiceKeyLimitReached(LimitReached):
+    """The organization has as many living service keys as it may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your organization already has the {limit} service keys that are allowed; end one first", limit
         )
 
 

@@ -22,4 +22,4 @@ ACTIONS: dict[str, Level] = {
     "update": Level.UPDATE,
     "delete": Level.DELETE,
 }
-"""The level each action needs."""
+"""The level each action needs, unless an object type says otherwise."""

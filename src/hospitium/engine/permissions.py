@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hospitium.engine.actor import Actor, ActorKind
 from hospitium.engine.errors import Forbidden, NotSignedIn, OrganizationInactive
+from hospitium.engine.service_keys.record import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ class Need(Enum):
     STAFF = "staff of an active organization"
     ADMINISTRATOR = "an administrator of an active organization"
     OPERATOR = "the operator"
+    SERVICE_KEY = "a service key of an active organization"
 
 
 class Permission(StrEnum):
@@ -83,6 +85,12 @@ class Permission(StrEnum):
     CHANGE_TEAM = "teams.change"
     LEAVE_TEAM = "teams.leave"
     KEEP_CLIENT_KEYS = "client_keys.keep"
+    KEEP_SERVICE_KEYS = "service_keys.keep"
+    CHECK_ACCESS = "access.check"
+    SEARCH_ACCESS = "access.search"
+    EXPLAIN_ACCESS = "access.explain"
+    SEE_ACCESS = "access.see"
+    SEE_EVENTS = "events.see"
     SEE_FHIR_SERVERS = "fhir_servers.see"
     KEEP_FHIR_SERVERS = "fhir_servers.keep"
     LOAD_RESOURCES = "fhir_servers.load"
@@ -167,6 +175,12 @@ RULES: Mapping[Permission, Rule] = {
     Permission.CHANGE_TEAM: Rule(Need.ACCOUNT, "A signed-in account may change a team, and who is in it, if it owns the team or administers its organization."),
     Permission.LEAVE_TEAM: Rule(Need.ACCOUNT, "A signed-in account may leave a team; its owner, or an administrator, may take others out of it."),
     Permission.KEEP_CLIENT_KEYS: Rule(Need.OPERATOR, "The operator may make and end the client keys of an organization's applications."),
+    Permission.KEEP_SERVICE_KEYS: Rule(Need.ADMINISTRATOR, "An administrator may make, see and end the service keys of the own organization."),
+    Permission.CHECK_ACCESS: Rule(Need.SERVICE_KEY, "A service key with the scope `check` may ask whether somebody may do something, of what its organization may know."),
+    Permission.SEARCH_ACCESS: Rule(Need.SERVICE_KEY, "A service key with the scope `list` may ask who may do something, what somebody may do it on, and what he may do, of what its organization may know."),
+    Permission.EXPLAIN_ACCESS: Rule(Need.ACCOUNT, "A signed-in account may ask why somebody may do something, or may not, and is told of what is its own or its organization's to know; so may a service key with the scope `explain`."),
+    Permission.SEE_ACCESS: Rule(Need.ACCOUNT, "A signed-in account may see what it may reach, and who may reach what is its own or its organization's; so may a service key with the scope `list`."),
+    Permission.SEE_EVENTS: Rule(Need.ADMINISTRATOR, "An administrator may follow what happens to the own organization; so may a service key with the scope `events`."),
     Permission.SEE_FHIR_SERVERS: Rule(Need.STAFF, "Staff may see the FHIR servers of the own organization."),
     Permission.KEEP_FHIR_SERVERS: Rule(Need.ADMINISTRATOR, "An administrator may set up, change, test and remove the FHIR servers of the own organization."),
     Permission.LOAD_RESOURCES: Rule(Need.OPERATOR, "The operator may load resources into a built-in FHIR server."),
@@ -192,12 +206,25 @@ RULES: Mapping[Permission, Rule] = {
 }  # fmt: skip
 
 
+KEY_MAY: Mapping[Permission, Scope] = {
+    Permission.CHECK_ACCESS: Scope.CHECK,
+    Permission.SEARCH_ACCESS: Scope.LIST,
+    Permission.EXPLAIN_ACCESS: Scope.EXPLAIN,
+    Permission.SEE_ACCESS: Scope.LIST,
+    Permission.SEE_EVENTS: Scope.EVENTS,
+}
+"""What a service key may do, if it has the scope; nothing else, not even what anyone may."""
+
+
 def require(actor: Actor, permission: Permission) -> None:
     """Return if the actor is who the permission needs.
 
-    Raises NotSignedIn, OrganizationInactive, Forbidden (with the permission's sentence).
+    Raises NotSignedIn, OrganizationInactive, Forbidden (with the permission's sentence, or the scope that a key lacks).
     """
     rule = RULES[permission]
+    if actor.kind is ActorKind.SERVICE_KEY:
+        _require_of_key(actor, permission)
+        return
     if rule.need is Need.ANYONE or actor.kind is ActorKind.OPERATOR:
         return
     if rule.need is Need.OPERATOR:
@@ -206,11 +233,23 @@ def require(actor: Actor, permission: Permission) -> None:
         raise NotSignedIn
     if rule.need is Need.ACCOUNT:
         return
+    if rule.need is Need.SERVICE_KEY:
+        raise Forbidden(rule.sentence)
     if actor.is_held:
         raise Forbidden(MEMBERSHIP_HELD)
     only = rule.need is Need.ADMINISTRATOR
     if actor.organization_id is None or not actor.is_staff or (only and not actor.is_administrator):
         raise Forbidden(rule.sentence, administrators_only=only)
+    if not actor.organization_is_active:
+        raise OrganizationInactive
+
+
+def _require_of_key(actor: Actor, permission: Permission) -> None:
+    scope = KEY_MAY.get(permission)
+    if scope is None:
+        raise Forbidden(RULES[permission].sentence)
+    if scope not in actor.scopes:
+        raise Forbidden(f"This service key is not for this: it has not the scope {scope}")
     if not actor.organization_is_active:
         raise OrganizationInactive
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 if TYPE_CHECKING:
     from typing import Self
@@ -60,12 +60,15 @@ class LinkToken(Secret):
 
 
 class RandomText(Secret):
-    """A text of 190 random bits that one is shown once, and of which a row keeps the SHA-256."""
+    """A text of at least 190 random bits that one is shown once, and of which a row keeps the SHA-256."""
+
+    PREFIX: ClassVar = ""
+    LENGTH: ClassVar = TOKEN_LENGTH
 
     @classmethod
     def new(cls) -> Self:
-        """Make one: 32 base-62 characters."""
-        return cls("".join(secrets.choice(_BASE_62) for _ in range(TOKEN_LENGTH)))
+        """Make one: a prefix, if its kind has one, and 32 base-62 characters or more."""
+        return cls(cls.PREFIX + "".join(secrets.choice(_BASE_62) for _ in range(cls.LENGTH)))
 
     def digest(self) -> bytes:
         """Return what the row keeps of it."""
@@ -82,6 +85,14 @@ class SessionCookie(RandomText):
 
 class ClientKeyText(RandomText):
     """What an application of an organization sends to say which one it is."""
+
+
+class ServiceKeyText(RandomText):
+    """What an application of an organization sends in place of a session; its prefix tells the two apart, and is what a scanner for
+    secrets looks for."""
+
+    PREFIX = "hsk_"
+    LENGTH = 43  # 256 bits
 
 
 class DerivationKey(NamedTuple):

@@ -98,6 +98,9 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("A2", "An account has one open membership of an organization at most.", """
         SELECT account_id || ' ' || organization_id AS found FROM memberships
         WHERE ends_at IS NULL GROUP BY account_id, organization_id HAVING count(*) > 1"""),
+    Invariant("A5", "An organization's applications know no account by an id that is not a member now.", """
+        SELECT x.organization_id || ' ' || x.account_id AS found FROM account_external_ids AS x WHERE NOT EXISTS (
+            SELECT FROM memberships AS m WHERE m.account_id = x.account_id AND m.organization_id = x.organization_id AND m.ends_at IS NULL)"""),
     Invariant("R1", "No session, link, offer, pending share or open invite from before the last restore is open.", """
         SELECT opened.id::text AS found FROM (SELECT max(taken_at) AS at FROM epochs) AS taken JOIN (
             SELECT id, started_at AS at FROM sessions WHERE ended_at IS NULL

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from asyncpg.pool import PoolConnectionProxy
 
+    _Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
     Transaction: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 _UNAVAILABLE = (
@@ -41,6 +42,8 @@ _CANT_ENTER = (
 _COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
+READERS = 2
+"""How many connections there are for `reading`, besides those of the pool."""
 # A transaction that was forgotten, or waits behind one, must not hold others up for ever.
 _SESSION = {
     "application_name": "hospitium",
@@ -48,6 +51,20 @@ _SESSION = {
     "lock_timeout": "20s",
     "idle_in_transaction_session_timeout": "60s",
 }
+
+
+# Some statements are written in the order in which they are to be walked, by indexes, be there ever so many rows: which a planner
+# without statistics can't know, nor one that takes an average for what everybody has.
+_AS_WRITTEN = {
+    "join_collapse_limit": "1",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_sort": "off",
+    "jit": "off",
+}
+_WALK = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _AS_WRITTEN.items())
 
 
 class DatabaseUnavailable(Exception):
@@ -68,32 +85,40 @@ class PoolState(NamedTuple):
 
 
 class Database:
-    """A pool of connections to one PostgreSQL database."""
+    """A pool of connections to one PostgreSQL database, and a small one for what is asked in one statement."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], patience: float) -> None:
+    def __init__(self, pool: _Pool, readers: _Pool, patience: float) -> None:
         self._pool = pool
+        self._readers = readers
         self._patience = patience
         self._waiting = 0
 
     @classmethod
     async def open(cls, url: str, *, size: int = 10, patience: float = 10.0) -> Database:
         """Open a pool of at most `size` connections; `patience` is how many seconds one waits for a free one."""
-        try:
-            pool = await asyncpg.create_pool(
+
+        def pool(least: int, most: int, **session: str) -> Any:
+            return asyncpg.create_pool(
                 url,
-                min_size=min(2, size),
-                max_size=size,
+                min_size=least,
+                max_size=most,
                 init=_prepare,
                 reset=_nothing_to_reset,
                 command_timeout=60,
                 timeout=patience,
-                server_settings=_SESSION,
+                server_settings={**_SESSION, **session},
             )
+
+        try:
+            # Nobody connects until somebody asks. Its statements take lists of any length, of which a plan for each would cost more
+            # than what it finds.
+            readers = await pool(0, READERS, plan_cache_mode="force_generic_plan", **_AS_WRITTEN)
+            return cls(await pool(min(2, size), size), readers, patience)
         except _CANT_ENTER as reason:
             raise DatabaseUnavailable(str(reason)) from reason
-        return cls(pool, patience)
 
     async def close(self) -> None:
+        await self._readers.close()
         await self._pool.close()
 
     @asynccontextmanager
@@ -104,6 +129,21 @@ class Database:
         """
         try:
             async with self._connection() as connection, connection.transaction():
+                yield connection
+        except _COLLISIONS as reason:
+            raise Collision from reason
+        except _UNAVAILABLE as reason:
+            raise DatabaseUnavailable(type(reason).__name__) from reason
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """Lend one of two connections for one statement that changes nothing: it is a transaction by itself, which spares two round
+        trips, and is planned once.
+
+        Raises DatabaseUnavailable, Collision; what the body raises passes through.
+        """
+        try:
+            async with self._readers.acquire(timeout=self._patience) as connection:
                 yield connection
         except _COLLISIONS as reason:
             raise Collision from reason
@@ -134,6 +174,11 @@ class Database:
                 return bool(await connection.fetchval("SELECT true", timeout=2))
         except (*_UNAVAILABLE, asyncpg.PostgresError):
             return False
+
+
+async def as_written(tx: Transaction) -> None:
+    """Have the statements of a transaction walked as they are written, from here on: for lists that go on after a key."""
+    await tx.execute(_WALK)
 
 
 async def wait_briefly(tx: Transaction) -> None:

@@ -37,6 +37,7 @@ async def test_it_has_the_documented_defaults(house: House) -> None:
         "allowConnections": False,
         "connectionOptions": {"requireAccept": True, "sendNotifications": True, "requiredAccess": None},
         "shareChain": ["share", "read", "connected"],
+        "actions": {},
         "created": made["created"],
         "updated": made["created"],
     }
@@ -51,15 +52,17 @@ async def test_a_chain_is_written_in_words_or_numbers_and_each_setting_is_kept(h
         "allowConnections": True,
         "connectionOptions": {"requireAccept": False, "sendNotifications": False, "requiredAccess": 5},
         "shareChain": [4, "update", 5, "read"],
+        "actions": {"write": 6, "can_read": 4, "Rx:sign.off-1": 7, "read": 5, "connect": 4},
     }
     made = done(await house.ada.post(f"{AT}/objects", {**NOTE, **settings, "storage": "external"}))
     assert made["shareChain"] == ["update", "share", "read"]
     assert (made["allowConnections"], made["connectionOptions"]) == (True, settings["connectionOptions"])
     assert made["storage"] == "external"
+    assert made["actions"] == settings["actions"]
     empty = done(
         await writes(house.ada, "PUT", f"/objects/{made['_id']}", {"label": "Note", "shareChain": []})
     )
-    assert empty["shareChain"] == []
+    assert (empty["shareChain"], empty["actions"]) == ([], {})
     # What isn't sent is as by default; names and storage stay.
     assert (empty["allowConnections"], empty["connectionOptions"]["requireAccept"]) == (False, True)
     assert (empty["name"], empty["storage"], empty["created"]) == ("c_note", "external", made["created"])
@@ -127,6 +130,17 @@ async def test_it_refuses_names_that_are_none_reserved_or_taken(house: House) ->
         ({"connectionOptions": []}, "connectionOptions"),
         ({"shareChain": "read"}, "shareChain"),
         ({"shareAcl": []}, "shareAcl"),
+        ({"actions": ["write"]}, "actions"),
+        ({"actions": {"write": 3}}, "actions.write"),
+        ({"actions": {"write": 1}}, "actions.write"),
+        ({"actions": {"write": 8}}, "actions.write"),
+        ({"actions": {"write": "update"}}, "actions[...]"),
+        ({"actions": {"write": True}}, "actions[...]"),
+        ({"actions": {"": 4}}, "actions"),
+        ({"actions": {"wr ite": 4}}, "actions"),
+        ({"actions": {"write\n": 4}}, "actions"),
+        ({"actions": {"w" * 65: 4}}, "actions"),
+        ({"actions": {f"a{n}": 4 for n in range(51)}}, "actions"),
         ({"_id": "5" * 24}, "_id"),
     ]
     for change, path in wrong:

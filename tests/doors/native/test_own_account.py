@@ -67,7 +67,9 @@ async def test_the_export_holds_all_that_is_kept_and_nobody_elses(house: House) 
         "next",
     }
     assert exported["account"]["email"] == "ada@northside.example"
-    assert [one["code"] for one in exported["memberships"]] == ["northside"]
+    assert exported["memberships"] == [
+        {"organizationId": str(house.northside), "code": "northside", "role": "admin", "externalId": None}
+    ]
     assert [one["current"] for one in exported["sessions"]] == [True]
     assert [exported[kind] for kind in ("teams", "records", "shares", "persons", "invites")] == [[]] * 5
     assert {one["kind"] for one in exported["trail"]} == {"account.created", "membership.started"}

@@ -32,7 +32,8 @@ from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.object_types.record import ObjectType
 from hospitium.engine.organizations import actions as organizations
 from hospitium.engine.records import actions as records
-from hospitium.engine.secrets import ClientKeyText, HashedPassword
+from hospitium.engine.secrets import ClientKeyText, HashedPassword, ServiceKeyText
+from hospitium.engine.service_keys import actions as service_keys, queries as service_key_queries
 from hospitium.engine.shares.record import Share
 from hospitium.engine.teams import actions as teams
 
@@ -300,7 +301,7 @@ TAKES_NOTHING = {
     "partnership.reestablished", "partnership.imported", "epoch.restored", "epoch.confirmed", "delivery.retried",
     "trail.retired", "object_type.defined", "object_type.changed", "object_type.dropped", "record.created", "record.updated",
     "record.unarchived", "team.created", "team.renamed", "team.joined", "share.offered", "share.accepted", "share.applied",
-    "share.imported", "client_key.made", "person.created", "person.updated", "person.imported", "person.offered",
+    "share.imported", "client_key.made", "service_key.made", "person.created", "person.updated", "person.imported", "person.offered",
     "person.accepted", "person.declined", "person.withdrawn", "person.expired", "fhir_server.added", "fhir_server.confirmed",
     "fhir_server.loaded", "fhir_server.searched", "invite.made", "invite.resent", "invite.replaced", "invite.withdrawn",
     "invite.bound", "invite.answered_wrong", "invite.locked", "invite.accepted", "invite.declined", "invite.expired",
@@ -709,6 +710,27 @@ async def test_a_client_key_that_was_ended_is_ended_again(ground: Ground) -> Non
     assert (done.applied.counts(), done.applied.not_there) == ({"client_key.ended": 1}, 1)
     (row,) = await ground.rows("SELECT ended_at FROM client_keys WHERE id = $1", key.id)
     assert row["ended_at"] is not None
+
+
+async def test_a_service_key_that_was_ended_is_ended_again(ground: Ground) -> None:
+    text = ServiceKeyText.new()
+    key = await ground.does("operator", service_keys.make, ground.northside, "App", ["check"], text)
+    again = line(EventKind.SERVICE_KEY_ENDED, key.id)
+    done = await restored(ground, again, again)
+    assert (done.applied.counts(), done.applied.not_there) == ({"service_key.ended": 1}, 1)
+    assert await ground.does("system", lambda ctx: service_key_queries.actor_of(ctx.tx, text)) is None
+
+
+async def test_an_external_id_that_was_changed_since_is_nobodys(ground: Ground) -> None:
+    """The one in the backup may be another member's by now, and what it may do would be asked of the wrong one."""
+    ben, mia = (ground.actors[name].account_id for name in ("ben", "mia"))
+    for account, text in ((ben, "alice"), (mia, "bob")):
+        await ground.does("ada", memberships.change_external_id, account, text)
+    again = line(EventKind.MEMBERSHIP_CHANGED, uuid4(), account=ben, organization=ground.northside)
+    done = await restored(ground, again, again)
+    assert (done.applied.counts(), done.applied.not_there) == ({"membership.changed": 1}, 1)
+    left = await ground.rows("SELECT account_id, external_id FROM account_external_ids")
+    assert [tuple(row) for row in left] == [(mia, "bob")]
 
 
 async def test_all_that_happened_to_what_is_shared_since_is_taken_away_in_the_order_in_which_it_happened(

@@ -41,7 +41,6 @@ from hospitium.engine.errors import (
     Conflict,
     FhirServerAway,
     FhirServerWrong,
-    Forbidden,
     NoSuchPatient,
     NotConfirmed,
     NotFound,
@@ -59,9 +58,8 @@ CODE = INVITES + "/security-details/code/{code:str}"
 PERSON = "/Persons/{person_id:str}"
 
 # What whoever names a FHIR server, asks one for a patient, or brings a code (and an answer) can be told.
-ON_SERVER = (NotFound, Forbidden)
+ON_SERVER = (NotFound,)
 ASKED_AGAIN = (
-    Forbidden,
     NoSuchPatient,
     SeveralPatients,
     WrongState,
@@ -97,7 +95,7 @@ ROUTES = (
     Route("GET", "/FhirServers/records", May.SEE_GRANTS, grants.list_own, query=GrantsQuery, gives={200: list[Grant]}),
     Route("GET", "/FhirServers/{server_id:str}/grants", May.SEE_GRANTS, grants.list_on_server, query=GrantsQuery, gives={200: list[Grant]}),
     Route("GET", "/FhirServers/grants/{grant_id:str}", May.SEE_GRANTS, grants.read, gives={200: Grant}),
-    Route("DELETE", "/FhirServers/grants/{grant_id:str}", May.END_GRANT, grants.end, gives={204: None}, refuses=(Forbidden, Conflict)),
+    Route("DELETE", "/FhirServers/grants/{grant_id:str}", May.END_GRANT, grants.end, gives={204: None}, refuses=(Conflict,)),
     Route("POST", "/Persons", May.CREATE_PERSON, persons.create, takes=PersonBody, gives={200: Person}, creates=True),
     Route("GET", "/Persons", May.SEE_PERSONS, persons.list_persons, query=PageQuery, gives={200: Paged[Person]}),
     Route("GET", "/Persons/offers", May.ACCEPT_PERSON, persons.list_offers_received, query=PageQuery, gives={200: Paged[PersonOfferReceived]},
@@ -107,18 +105,17 @@ ROUTES = (
     Route("POST", "/Persons/offers/{offer_id:str}/decline", May.ACCEPT_PERSON, persons.decline, gives={204: None},
           refuses=(NotConfirmed, WrongState)),
     Route("GET", PERSON, May.SEE_PERSONS, persons.read, gives={200: Person}),
-    Route("PUT", PERSON, May.UPDATE_PERSON, persons.change, takes=PersonBody, gives={200: Person}, refuses=(Forbidden,)),
-    Route("DELETE", PERSON, May.DELETE_PERSON, persons.delete, gives={204: None}, refuses=(Forbidden,)),
+    Route("PUT", PERSON, May.UPDATE_PERSON, persons.change, takes=PersonBody, gives={200: Person}),
+    Route("DELETE", PERSON, May.DELETE_PERSON, persons.delete, gives={204: None}),
     Route("GET", PERSON + "/users", May.SEE_PERSONS, persons.list_users, query=PageQuery, gives={200: Paged[PersonUser]}),
     Route("POST", PERSON + "/users", May.SHARE_PERSON, persons.offer, takes=PersonOfferBody, gives={200: PersonOfferMade},
-          refuses=(Forbidden, NotConfirmed, TooManyAttempts), creates=True),
+          refuses=(NotConfirmed, TooManyAttempts), creates=True),
     Route("PATCH", PERSON + "/users/{user_id:str}", May.SHARE_PERSON, persons.change_user, takes=PersonRoleBody, gives={200: PersonUserRole},
-          refuses=(Forbidden, WrongState)),
-    Route("DELETE", PERSON + "/users/{user_id:str}", May.LEAVE_PERSON, persons.remove_user, gives={204: None}, refuses=(Forbidden, WrongState)),
-    Route("POST", PERSON + "/owner", May.SHARE_PERSON, persons.give_away, takes=PersonOwnerBody, gives={200: Person}, refuses=(Forbidden, WrongState)),
-    Route("GET", PERSON + "/offers", May.SHARE_PERSON, persons.list_offers_made, query=PageQuery, gives={200: Paged[PersonOfferMade]},
-          refuses=(Forbidden,)),
-    Route("DELETE", PERSON + "/offers/{offer_id:str}", May.SHARE_PERSON, persons.withdraw, gives={204: None}, refuses=(Forbidden, WrongState)),
+          refuses=(WrongState,)),
+    Route("DELETE", PERSON + "/users/{user_id:str}", May.LEAVE_PERSON, persons.remove_user, gives={204: None}, refuses=(WrongState,)),
+    Route("POST", PERSON + "/owner", May.SHARE_PERSON, persons.give_away, takes=PersonOwnerBody, gives={200: Person}, refuses=(WrongState,)),
+    Route("GET", PERSON + "/offers", May.SHARE_PERSON, persons.list_offers_made, query=PageQuery, gives={200: Paged[PersonOfferMade]}),
+    Route("DELETE", PERSON + "/offers/{offer_id:str}", May.SHARE_PERSON, persons.withdraw, gives={204: None}, refuses=(WrongState,)),
 )  # fmt: skip
 
 SURFACE = Surface(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hospitium.doors.cli.synthetic import patients
 from hospitium.doors.cli.world import World, world_of
+from hospitium.engine.service_keys.record import Scope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ SIGN_INS = (
     ("elena@mail.example", "a mother: reads her own record at Harbor Clinic, and is to get her son's"),
 )
 SHARING = "harbor"
+SERVICE_KEY = "hsk_" + "Demo" * 10 + "App"  # as little a secret as the password
 
 # Harbor Clinic's FHIR server, and three of the twelve on it (synthetic.py): two are invited to, one reads her own record.
 PATIENTS = 12
@@ -92,6 +94,9 @@ def world() -> World:
                 {"organization": SHARING, "id": FHIR_SERVER, "name": "Harbor Clinic", "kind": "built-in",
                  "resources": patients(PATIENTS, clinic=f"https://{SHARING}.example", clinic_name="Harbor Clinic")},
             ],
+            "serviceKeys": [
+                {"organization": SHARING, "name": "demo-app", "scopes": [scope.value for scope in Scope], "key": SERVICE_KEY}
+            ],
             "persons": _persons(),
             "invites": _invites(),
         }
@@ -106,6 +111,9 @@ Hospitium serves at {address}
 
 Sign in as (password: {PASSWORD})
 {people}
+
+Ask as an application of Harbor Clinic, in place of a session (service key):
+    {SERVICE_KEY}
 
 First calls to try, in another terminal:
 

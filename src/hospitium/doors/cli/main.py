@@ -13,6 +13,7 @@ import click
 
 from hospitium import __version__
 from hospitium.doors.cli import (
+    access,
     accounts,
     audit,
     backup,
@@ -25,6 +26,7 @@ from hospitium.doors.cli import (
     keys,
     mailbox,
     organizations,
+    service_keys,
     world,
     world_clinic,
     world_invites,
@@ -68,8 +70,10 @@ cli.add_command(organizations.org)
 cli.add_command(accounts.account)
 cli.add_command(keys.keys)
 cli.add_command(client_keys.client_key)
+cli.add_command(service_keys.key)
 cli.add_command(fhir.fhir)
 cli.add_command(invite.invite)
+cli.add_command(access.explain)
 cli.add_command(audit.audit)
 cli.add_command(backup.backup)
 cli.add_command(backup.restore)

@@ -230,7 +230,6 @@ async def _load_accounts(ctx: Context, world: World, passwords: Mapping[str, Has
                     email=entry.email,
                     first_name=entry.first_name,
                     last_name=entry.last_name,
-                    external_id=entry.external_id,
                     verified=entry.verified,
                 )
                 its_id = given_id(entry.id, printed_as_object_id=True)
@@ -248,7 +247,24 @@ async def _load_accounts(ctx: Context, world: World, passwords: Mapping[str, Has
                     await memberships.add(ctx, account_id, organization_id, one.role)
                     has.add(organization_id)
                     members.created += 1
+            await _load_external_id(ctx, entry, account_id, organization_ids)
     return [counted, members]
+
+
+async def _load_external_id(
+    ctx: Context, entry: AccountEntry, account_id: UUID, organization_ids: dict[str, UUID]
+) -> None:
+    """Have the applications of each organization that an entry names know the account by its id, where they know it by none."""
+    if entry.external_id is None:
+        return
+    if not entry.memberships:
+        raise Invalid(
+            "externalId", "needs a membership: it is what applications of an organization call its member"
+        )
+    for one in entry.memberships:
+        await memberships.import_external_id(
+            ctx, account_id, organization_ids[one.organization], entry.external_id
+        )
 
 
 async def _load_partnerships(ctx: Context, world: World, rules: PartnershipRules) -> Loaded:

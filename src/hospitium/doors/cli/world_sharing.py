@@ -1,4 +1,4 @@
-"""The sections of a world file about sharing: teams, object types, records, shares and client keys."""
+"""The sections of a world file about sharing: teams, object types, records, shares, client keys and service keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from hospitium.engine.object_types.record import DEFAULT_CHAIN, Storage
 from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.records import actions as records, queries as record_queries
 from hospitium.engine.records.actions import RecordForm
-from hospitium.engine.secrets import ClientKeyText
+from hospitium.engine.secrets import ClientKeyText, ServiceKeyText
+from hospitium.engine.service_keys import actions as service_keys, queries as service_key_queries
 from hospitium.engine.shares.importing import ImportedShare, import_one
 from hospitium.engine.shares.record import ShareStatus
 from hospitium.engine.teams import actions as teams, queries as team_queries
@@ -68,6 +69,7 @@ class ObjectTypeEntry(Entry, frozen=True, kw_only=True):
     allow_connections: bool = False
     connection_options: OptionsEntry = OptionsEntry()
     share_chain: list[int] = msgspec.field(default_factory=lambda: [int(level) for level in DEFAULT_CHAIN])
+    actions: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class RecordEntry(Entry, frozen=True, kw_only=True):
@@ -95,6 +97,13 @@ class ClientKeyEntry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     key: str | None = None
 
 
+class ServiceKeyEntry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    organization: str
+    name: str
+    scopes: list[str]
+    key: str | None = None
+
+
 class Sharing(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The sections about sharing."""
 
@@ -103,6 +112,7 @@ class Sharing(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
     records: list[RecordEntry] = msgspec.field(default_factory=list)
     shares: list[ShareEntry] = msgspec.field(default_factory=list)
     client_keys: list[ClientKeyEntry] = msgspec.field(default_factory=list)
+    service_keys: list[ServiceKeyEntry] = msgspec.field(default_factory=list)
 
 
 async def load(ctx: Context, world: Sharing, key: DerivationKey | None) -> list[Loaded]:
@@ -115,6 +125,7 @@ async def load(ctx: Context, world: Sharing, key: DerivationKey | None) -> list[
         await _load_records(ctx, world, codes, people),
         await _load_shares(ctx, world, codes, people, key),
         await _load_client_keys(ctx, world, codes),
+        await _load_service_keys(ctx, world, codes),
     ]
 
 
@@ -125,6 +136,7 @@ def _codes(world: Sharing) -> set[str]:
         *world.records,
         *world.shares,
         *world.client_keys,
+        *world.service_keys,
     )
     return {entry.organization for entry in every}
 
@@ -173,6 +185,7 @@ async def _load_object_types(ctx: Context, world: Sharing, codes: Ids) -> Loaded
                 sends_notifications=options.send_notifications,
                 required_level=options.required_access,
                 share_chain=tuple(entry.share_chain),
+                actions=entry.actions,
             )
             its_id = given_id(entry.id, printed_as_object_id=True)
             await object_types.write_down(
@@ -314,6 +327,24 @@ async def _load_client_keys(ctx: Context, world: Sharing, codes: Ids) -> Loaded:
                 continue
             key = ClientKeyText.new() if entry.key is None else ClientKeyText(entry.key)
             await client_keys.make(ctx, organization_id, entry.name, key)
+            counted.created += 1
+            if entry.key is None:
+                counted.shown.append(f"{entry.organization} {entry.name}: {key.reveal()}")
+    return counted
+
+
+async def _load_service_keys(ctx: Context, world: Sharing, codes: Ids) -> Loaded:
+    counted, seen = Loaded("serviceKeys"), set[object]()
+    for index, entry in enumerate(world.service_keys):
+        with at(f"serviceKeys[{index}]"):
+            organization_id = known(codes, "organization", entry.organization)
+            name = entry.name.strip()  # as it is kept
+            once(seen, "name", (organization_id, name))
+            if await service_key_queries.names(ctx, organization_id, [name]):
+                counted.present += 1
+                continue
+            key = ServiceKeyText.new() if entry.key is None else ServiceKeyText(entry.key)
+            await service_keys.make(ctx, organization_id, entry.name, entry.scopes, key)
             counted.created += 1
             if entry.key is None:
                 counted.shown.append(f"{entry.organization} {entry.name}: {key.reveal()}")

@@ -80,6 +80,7 @@ TABLE: dict[type[Refusal], Form] = {
     errors.ActiveLimitReached: Form(409, "conflict"),
     errors.PendingLimitReached: Form(409, "conflict"),
     errors.OfferLimitReached: Form(409, "conflict"),
+    errors.ServiceKeyLimitReached: Form(409, "conflict"),
     errors.RejectionCooldown: Form(409, "conflict"),
     errors.TerminationCooldown: Form(409, "conflict"),
     errors.KeyReused: Form(422, "conflict"),

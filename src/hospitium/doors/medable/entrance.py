@@ -10,7 +10,7 @@ from hospitium.doors.medable.errors import CsrfMismatch
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.client_keys.queries import Entrance, enter
 from hospitium.engine.permissions import RULES, Need
-from hospitium.engine.secrets import ClientKeyText, SessionCookie
+from hospitium.engine.secrets import ClientKeyText, ServiceKeyText, SessionCookie
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +59,7 @@ async def perform(
     )
 
 
-def credential(request: Request[Any, Any, Any]) -> UUID | SessionCookie | None:
+def credential(request: Request[Any, Any, Any]) -> UUID | SessionCookie | ServiceKeyText | None:
     """Return by what a request shows who sends it: a bearer token, else the cookie; None if by neither.
 
     A cookie is sent by browsers whoever wrote the page, so what changes something must bring the token that was answered when
@@ -68,7 +68,7 @@ def credential(request: Request[Any, Any, Any]) -> UUID | SessionCookie | None:
     house = surroundings(request)
     authorization = request.headers.get("authorization")
     if authorization is not None:
-        return house.access_tokens.session_of(authorization, house.work.clock())
+        return house.access_tokens.shown(authorization, house.work.clock())
     cookie = cookie_of(request)
     if cookie is None or request.method in _CHANGES_NOTHING:
         return cookie

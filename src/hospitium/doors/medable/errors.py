@@ -96,6 +96,7 @@ TABLE: dict[type[Refusal], Form] = {
     errors.ActiveLimitReached: _conflict("unspecified"),
     errors.PendingLimitReached: _conflict("unspecified"),
     errors.OfferLimitReached: _conflict("unspecified"),
+    errors.ServiceKeyLimitReached: _conflict("unspecified"),
     errors.RejectionCooldown: _conflict("unspecified"),
     errors.TerminationCooldown: _conflict("unspecified"),
     errors.KeyReused: Form(422, "kInvalidArgument", "cortex.invalidArgument.idempotencyKey"),

@@ -25,10 +25,17 @@ from hospitium.doors.medable.wire import (
 from hospitium.doors.named_ids import path_id
 from hospitium.doors.shapes import Line, takes
 from hospitium.engine.errors import Invalid
-from hospitium.engine.levels import Level
+from hospitium.engine.levels import ACTIONS, Level
 from hospitium.engine.object_types import actions, queries
 from hospitium.engine.object_types.actions import TypeSettings
-from hospitium.engine.object_types.record import DEFAULT_CHAIN, NAME_FORM, ObjectType, Storage
+from hospitium.engine.object_types.record import (
+    ACTION_FORM,
+    DEFAULT_CHAIN,
+    MOST_ACTIONS,
+    NAME_FORM,
+    ObjectType,
+    Storage,
+)
 from hospitium.engine.permissions import Permission
 
 if TYPE_CHECKING:
@@ -56,6 +63,13 @@ ChainMember = Annotated[
 ]
 
 
+ActionLevel = Annotated[int, Meta(extra_json_schema={"enum": sorted(map(int, ACTIONS.values()))})]
+ActionLevels = Annotated[
+    dict[str, ActionLevel],
+    Meta(extra_json_schema={"maxProperties": MOST_ACTIONS, "propertyNames": {"pattern": ACTION_FORM}}),
+]
+
+
 class ConnectionOptions(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """How connections to instances of an object are made."""
 
@@ -65,7 +79,8 @@ class ConnectionOptions(msgspec.Struct, forbid_unknown_fields=True, rename="came
 
 
 class ObjectSettings(Body, kw_only=True):
-    """The settings of an object; what isn't sent is as by default."""
+    """The settings of an object; what isn't sent is as by default. `actions`: what applications call actions on its instances, and
+    the level of access that each needs."""
 
     label: Line
     allow_connections: bool = False
@@ -73,6 +88,7 @@ class ObjectSettings(Body, kw_only=True):
     share_chain: list[ChainMember] = msgspec.field(
         default_factory=lambda: [_WORDS[level] for level in DEFAULT_CHAIN]
     )
+    actions: ActionLevels = msgspec.field(default_factory=dict)
 
 
 class ObjectBody(ObjectSettings, kw_only=True):
@@ -103,6 +119,7 @@ class ObjectDocument(msgspec.Struct, rename="camel"):
     allow_connections: bool
     connection_options: PrintedOptions
     share_chain: list[str]
+    actions: dict[str, int]
     created: Moment
     updated: Moment
 
@@ -187,6 +204,7 @@ def _settings(given: ObjectSettings) -> TypeSettings:
         sends_notifications=options.send_notifications,
         required_level=options.required_access,
         share_chain=chain_of(given.share_chain),
+        actions=given.actions,
     )
 
 
@@ -201,6 +219,7 @@ def _printed(made: ObjectType) -> ObjectDocument:
         made.allows_shares,
         PrintedOptions(made.requires_acceptance, made.sends_notifications, made.required_level),
         [_WORDS[level] for level in made.share_chain],
+        made.actions,
         moment(made.created_at),
         moment(made.updated_at),
     )

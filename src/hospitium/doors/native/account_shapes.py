@@ -117,11 +117,12 @@ class PrintedAccount(Wire):
 
 
 class OwnMembership(Wire):
-    """An organization the account belongs to, and as what."""
+    """An organization the account belongs to, as what, and by which id the organization's own applications know it there."""
 
     organization_id: UUID
     code: str
     role: Role
+    external_id: str | None
 
 
 class PrintedSession(Wire):

@@ -185,7 +185,10 @@ async def export_own(request: Request[Any, Any, Any]) -> Response[bytes]:
         newest = Trail.of(kept.trail, life.MOST_EXPORTED)
         return Export(
             PrintedAccount.of(kept.account),
-            [OwnMembership(one.organization_id, one.code, one.role) for one in kept.belongings],
+            [
+                OwnMembership(one.organization_id, one.code, one.role, one.external_id)
+                for one in kept.belongings
+            ],
             [printed_session(one, ctx) for one in kept.sessions],
             [OwnTeam(one.id, one.name, one.owner_id, one.is_member) for one in kept.teams],
             [

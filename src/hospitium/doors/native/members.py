@@ -6,27 +6,32 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from litestar import Request, Response
+from msgspec import UNSET, UnsetType
 
 from hospitium.doors import json_body
 from hospitium.doors.answers import answer, send
 from hospitium.doors.named_ids import path_id
 from hospitium.doors.native.account_shapes import DONE
 from hospitium.doors.native.wire import Body, Wire, page_of
-from hospitium.doors.shapes import Instant
+from hospitium.doors.shapes import Instant, Line
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.actor import Role
+from hospitium.engine.errors import Invalid
 from hospitium.engine.ids import FIRST_ID
 from hospitium.engine.memberships import actions, queries
 from hospitium.engine.permissions import Permission
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
+    from hospitium.engine.memberships.record import Membership
 
 
-class RoleBody(Body):
-    """What a member is to be."""
+class MemberChanges(Body):
+    """What to change of a member, one of the two at least: what he is, and by which id the organization's own applications know him
+    (`externalId: null`: by none)."""
 
-    role: Role
+    role: Role | UnsetType = UNSET
+    external_id: Line | None | UnsetType = UNSET
 
 
 class PrintedMember(Wire):
@@ -37,6 +42,7 @@ class PrintedMember(Wire):
     first_name: str | None
     last_name: str | None
     role: Role
+    external_id: str | None
     since: Instant
 
 
@@ -48,10 +54,11 @@ class Members(Wire):
 
 
 class PrintedMembership(Wire):
-    """Who is a member, and as what."""
+    """Who is a member, and as what; and by which id applications know him, if that was changed."""
 
     account_id: UUID
     role: Role
+    external_id: str | None | UnsetType = UNSET
 
 
 async def list_members(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -61,7 +68,15 @@ async def list_members(request: Request[Any, Any, Any]) -> Response[bytes]:
         after, limit = page_of(request)
         found = await queries.members(ctx, after or FIRST_ID, limit + 1)
         page = [
-            PrintedMember(one.account_id, one.email, one.first_name, one.last_name, one.role, one.starts_at)
+            PrintedMember(
+                one.account_id,
+                one.email,
+                one.first_name,
+                one.last_name,
+                one.role,
+                one.external_id,
+                one.starts_at,
+            )
             for one in found[:limit]
         ]
         return Members(page, page[-1].account_id if len(found) > limit else None)
@@ -69,17 +84,15 @@ async def list_members(request: Request[Any, Any, Any]) -> Response[bytes]:
     return send(answer(200, await surroundings(request).work.perform(request, Permission.SEE_MEMBERS, deed)))
 
 
-async def change_role(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Give a member another role; it counts from his next request on."""
+async def change(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Give a member another role, which counts from his next request on, or another external id."""
     account_id = path_id(request, "account_id", "member")
-    given = json_body.read(await request.body(), request.headers.get("content-type"), RoleBody)
+    given = json_body.read(await request.body(), request.headers.get("content-type"), MemberChanges)
     changed = await surroundings(request).work.perform(
-        request,
-        Permission.CHANGE_MEMBERS,
-        lambda ctx: actions.change_role(ctx, account_id, given.role),
-        about=account_id,
+        request, Permission.CHANGE_MEMBERS, lambda ctx: _change(ctx, account_id, given), about=account_id
     )
-    return send(answer(200, PrintedMembership(changed.account_id, changed.role)))
+    known_as = given.external_id.strip() if isinstance(given.external_id, str) else given.external_id
+    return send(answer(200, PrintedMembership(changed.account_id, changed.role, known_as)))
 
 
 async def remove(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -101,3 +114,15 @@ async def leave(request: Request[Any, Any, Any]) -> Response[bytes]:
         about=organization_id,
     )
     return send(answer(200, DONE))
+
+
+async def _change(ctx: Context, account_id: UUID, given: MemberChanges) -> Membership:
+    if given.role is UNSET and given.external_id is UNSET:
+        raise Invalid("role", "or externalId is required")
+    changed: Membership | None = None
+    if given.role is not UNSET:
+        changed = await actions.change_role(ctx, account_id, given.role)
+    if given.external_id is not UNSET:
+        changed = await actions.change_external_id(ctx, account_id, given.external_id)
+    assert changed is not None  # one of the two was given  # noqa: S101
+    return changed

@@ -8,17 +8,29 @@ from litestar import Router
 
 from hospitium.doors.json_body import LARGEST_BODY
 from hospitium.doors.native import (
+    access,
     accounts,
     api,
+    feed,
     fhir_servers,
     invites,
     members,
     offers,
     organizations,
     server,
+    service_keys,
     sessions,
     shares,
     teams,
+)
+from hospitium.doors.native.access import CSV
+from hospitium.doors.native.access_shapes import (
+    ExplainBody,
+    PrintedExplanation,
+    ReachedResources,
+    ReachingAccounts,
+    WhatQuery,
+    WhoQuery,
 )
 from hospitium.doors.native.account_shapes import (
     Accepted,
@@ -37,6 +49,7 @@ from hospitium.doors.native.account_shapes import (
 )
 from hospitium.doors.native.api import HTML
 from hospitium.doors.native.errors import WORDING, answer_exception
+from hospitium.doors.native.feed_shapes import EventsQuery, Feed, StreamQuery
 from hospitium.doors.native.fhir_servers import (
     FhirServerBody,
     FhirServerChanges,
@@ -45,7 +58,7 @@ from hospitium.doors.native.fhir_servers import (
     PrintedFhirServer,
 )
 from hospitium.doors.native.invite_shapes import InviteRowsBody, RowOutcomes, SlipBody
-from hospitium.doors.native.members import Members, PrintedMembership, RoleBody
+from hospitium.doors.native.members import MemberChanges, Members, PrintedMembership
 from hospitium.doors.native.offers import (
     Joined,
     JoiningBody,
@@ -57,6 +70,12 @@ from hospitium.doors.native.offers import (
 )
 from hospitium.doors.native.organizations import Organization, ProfileChanges, RegistrationBody
 from hospitium.doors.native.server import JWK_SET, PROMETHEUS, JwkSet, Live, NotReady, Ready
+from hospitium.doors.native.service_keys import (
+    MadeServiceKey,
+    PrintedServiceKey,
+    ServiceKeyBody,
+    ServiceKeys,
+)
 from hospitium.doors.native.sessions import (
     ChosenOrganization,
     Ended,
@@ -86,6 +105,7 @@ from hospitium.doors.native.teams import (
 )
 from hospitium.doors.native.wire import Page
 from hospitium.doors.routing import Media, Route, Surface, handlers
+from hospitium.doors.streams import EVENT_STREAM
 from hospitium.engine.errors import (
     AcceptanceRequired,
     AccountDisabled,
@@ -107,6 +127,7 @@ from hospitium.engine.errors import (
     OfferLimitReached,
     OrganizationInactive,
     RegistrationClosed,
+    ServiceKeyLimitReached,
     SessionEnded,
     SharingDisabled,
     TargetAccessRequired,
@@ -124,7 +145,7 @@ ASKED = (TooManyAttempts, Busy)
 LINKED = (DeadLink, AccountDisabled, *ASKED)
 SHARING = (NotFound, NotConfirmed, NotSharable, SharingDisabled, NoTargets, TooManyTargets, WrongTarget, AccountRequired,
            AcceptanceRequired, TargetAccessRequired, AlreadyShared, TooManyAttempts)  # fmt: skip
-PROVED = (*LINKED, NotSignedIn, WrongCredentials)
+PROVED = (*LINKED, NotSignedIn, WrongCredentials, Forbidden)
 
 ROUTES = (
     Route("GET", "/health/live", May.SEE_HEALTH, server.live, gives={200: Live}, alone=True),
@@ -155,7 +176,7 @@ ROUTES = (
     Route("DELETE", "/v1/sessions/others", May.SIGN_OUT, sessions.end_others, gives={200: Ended}),
     Route("DELETE", "/v1/sessions/{session_id:str}", May.SIGN_OUT, sessions.end_one, gives={200: Done}),
     Route("GET", "/v1/members", May.SEE_MEMBERS, members.list_members, query=Page, gives={200: Members}),
-    Route("PATCH", "/v1/members/{account_id:str}", May.CHANGE_MEMBERS, members.change_role, takes=RoleBody, gives={200: PrintedMembership}, refuses=(WrongState, LastAdministrator)),
+    Route("PATCH", "/v1/members/{account_id:str}", May.CHANGE_MEMBERS, members.change, takes=MemberChanges, gives={200: PrintedMembership}, refuses=(WrongState, LastAdministrator, NameTaken)),
     Route("DELETE", "/v1/members/{account_id:str}", May.CHANGE_MEMBERS, members.remove, gives={200: Done}, refuses=(LastAdministrator,)),
     Route("DELETE", "/v1/memberships/{organization_id:str}", May.LEAVE_ORGANIZATION, members.leave, gives={200: Done}, refuses=(LastAdministrator,)),
     Route("POST", "/v1/offers", May.OFFER_MEMBERSHIP, offers.make, takes=OfferBody, gives={201: PrintedOffer}, refuses=(WrongState, OfferLimitReached, TooManyAttempts), creates=True),
@@ -163,15 +184,15 @@ ROUTES = (
     Route("DELETE", "/v1/offers/{offer_id:str}", May.OFFER_MEMBERSHIP, offers.withdraw, gives={200: Done}, refuses=(WrongState,)),
     Route("POST", "/v1/offers/{offer_id:str}/resend", May.OFFER_MEMBERSHIP, offers.resend, gives={200: PrintedOffer}, refuses=(WrongState, TooManyAttempts)),
     Route("POST", "/v1/offers/preview", May.ACCEPT_OFFER, offers.look, takes=LookBody, gives={200: Preview}, refuses=(DeadLink, TooManyAttempts)),
-    Route("POST", "/v1/offers/accept", May.ACCEPT_OFFER, offers.accept, takes=JoiningBody, gives={200: Joined}, refuses=(*PROVED, SessionEnded, Forbidden, WrongState)),
+    Route("POST", "/v1/offers/accept", May.ACCEPT_OFFER, offers.accept, takes=JoiningBody, gives={200: Joined}, refuses=(*PROVED, SessionEnded, WrongState)),
     Route("POST", "/v1/teams", May.CREATE_TEAM, teams.create, takes=TeamBody, gives={201: PrintedTeam}, refuses=(NameTaken,), creates=True),
     Route("GET", "/v1/teams", May.SEE_TEAMS, teams.list_teams, query=Page, gives={200: Teams}),
     Route("GET", "/v1/teams/{team_id:str}", May.SEE_TEAMS, teams.read, gives={200: PrintedTeam}),
-    Route("PATCH", "/v1/teams/{team_id:str}", May.CHANGE_TEAM, teams.change, takes=TeamChanges, gives={200: PrintedTeam}, refuses=(Forbidden, NameTaken, WrongState)),
-    Route("DELETE", "/v1/teams/{team_id:str}", May.CHANGE_TEAM, teams.end, gives={200: Done}, refuses=(Forbidden,)),
+    Route("PATCH", "/v1/teams/{team_id:str}", May.CHANGE_TEAM, teams.change, takes=TeamChanges, gives={200: PrintedTeam}, refuses=(NameTaken, WrongState)),
+    Route("DELETE", "/v1/teams/{team_id:str}", May.CHANGE_TEAM, teams.end, gives={200: Done}),
     Route("GET", "/v1/teams/{team_id:str}/members", May.SEE_TEAMS, teams.list_members, query=Page, gives={200: TeamMembers}),
-    Route("POST", "/v1/teams/{team_id:str}/members", May.CHANGE_TEAM, teams.add_member, takes=TeamMemberBody, gives={201: TeamJoined}, refuses=(Forbidden, WrongState), creates=True),
-    Route("DELETE", "/v1/teams/{team_id:str}/members/{account_id:str}", May.LEAVE_TEAM, teams.remove_member, gives={200: Done}, refuses=(Forbidden, WrongState)),
+    Route("POST", "/v1/teams/{team_id:str}/members", May.CHANGE_TEAM, teams.add_member, takes=TeamMemberBody, gives={201: TeamJoined}, refuses=(WrongState,), creates=True),
+    Route("DELETE", "/v1/teams/{team_id:str}/members/{account_id:str}", May.LEAVE_TEAM, teams.remove_member, gives={200: Done}, refuses=(WrongState,)),
     Route("POST", "/v1/shares", May.MAKE_SHARE, shares.offer, takes=ShareBody, gives={201: Shares}, refuses=SHARING, creates=True),
     Route("GET", "/v1/shares", May.SEE_SHARES, shares.list_shares, query=SharesQuery, gives={200: Shares}),
     Route("POST", "/v1/shares/preview", May.FOLLOW_SHARE, shares.look, takes=ShareTokenBody, gives={200: SharePreview}, refuses=(DeadLink, TooManyAttempts)),
@@ -180,6 +201,8 @@ ROUTES = (
     Route("PATCH", "/v1/shares/{share_id:str}", May.CHANGE_SHARE, shares.change_level, takes=ShareLevelBody, gives={200: PrintedShare},
           refuses=(NotConfirmed, NotOnesShare, NotSharable, SharingDisabled, WrongTarget, WrongState)),
     Route("DELETE", "/v1/shares/{share_id:str}", May.END_SHARE, shares.end, gives={200: Done}, refuses=(NotOnesShare,)),
+    Route("GET", "/v1/events", May.SEE_EVENTS, feed.list_events, query=EventsQuery, gives={200: Feed}),
+    Route("GET", "/v1/events/stream", May.SEE_EVENTS, feed.stream_events, query=StreamQuery, gives={200: Media(EVENT_STREAM)}, refuses=(Busy,)),
     Route("POST", "/v1/fhir-servers", May.KEEP_FHIR_SERVERS, fhir_servers.create, takes=FhirServerBody, gives={201: PrintedFhirServer}, refuses=(NameTaken,), creates=True),
     Route("GET", "/v1/fhir-servers", May.SEE_FHIR_SERVERS, fhir_servers.list_servers, gives={200: FhirServers}),
     Route("GET", "/v1/fhir-servers/{server_id:str}", May.SEE_FHIR_SERVERS, fhir_servers.read, gives={200: PrintedFhirServer}),
@@ -189,10 +212,17 @@ ROUTES = (
     Route("POST", "/v1/fhir-servers/{server_id:str}/test", May.KEEP_FHIR_SERVERS, fhir_servers.test, gives={200: FhirServerSaid},
           refuses=(TooManyAttempts, FhirServerAway, FhirServerWrong)),
     Route("POST", "/v1/invites/bulk", May.MAKE_INVITE, invites.make_in_bulk, takes=InviteRowsBody, gives={200: RowOutcomes},
-          refuses=(NotFound, Forbidden, WrongState)),
+          refuses=(NotFound, WrongState)),
     Route("POST", "/v1/invites/slip", May.MAKE_INVITE, invites.slip, takes=SlipBody, gives={200: Media(HTML)}, refuses=(UnknownCode, TooManyAttempts)),
+    Route("POST", "/v1/service-keys", May.KEEP_SERVICE_KEYS, service_keys.make, takes=ServiceKeyBody, gives={201: MadeServiceKey},
+          refuses=(NameTaken, ServiceKeyLimitReached), creates=True),
+    Route("GET", "/v1/service-keys", May.KEEP_SERVICE_KEYS, service_keys.list_keys, query=Page, gives={200: ServiceKeys}),
+    Route("DELETE", "/v1/service-keys/{key_id:str}", May.KEEP_SERVICE_KEYS, service_keys.end, gives={200: PrintedServiceKey}),
+    Route("POST", "/v1/access/explain", May.EXPLAIN_ACCESS, access.explain, takes=ExplainBody, gives={200: PrintedExplanation}, refuses=(NotFound,)),
+    Route("GET", "/v1/access/subjects", May.SEE_ACCESS, access.list_subjects, query=WhoQuery, gives={200: (ReachingAccounts, Media(CSV))}, refuses=(NotFound,)),
+    Route("GET", "/v1/access/resources", May.SEE_ACCESS, access.list_resources, query=WhatQuery, gives={200: (ReachedResources, Media(CSV))}, refuses=(NotFound,)),
     Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization,
-          takes=OrganizationBody, gives={200: ChosenOrganization}, refuses=(Forbidden, OrganizationInactive)),
+          takes=OrganizationBody, gives={200: ChosenOrganization}, refuses=(OrganizationInactive,)),
     Route("POST", "/v1/organizations", May.REGISTER_ORGANIZATION, organizations.register,
           takes=RegistrationBody, gives={201: Organization}, refuses=(RegistrationClosed, NotConfirmed, NameTaken), creates=True),
     Route("GET", "/v1/organizations/own", May.SEE_ORGANIZATION, organizations.read_own, gives={200: Organization}),

@@ -11,9 +11,10 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from hospitium.doors.answers import JSON
 from hospitium.doors.json_body import LARGEST_BODY, WrongContentType
 from hospitium.doors.openapi.schemas import sentences
-from hospitium.doors.routing import Media
+from hospitium.doors.problems import TooManyQuestions
+from hospitium.doors.routing import Media, shapes_of
 from hospitium.engine import errors
-from hospitium.engine.permissions import RULES, Need
+from hospitium.engine.permissions import KEY_MAY, RULES, Need
 
 if TYPE_CHECKING:
     from hospitium.doors.openapi.schemas import Schemas
@@ -46,6 +47,7 @@ _ON = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 _EDGE = {
     RequestEntityTooLarge: f"The body is larger than {LARGEST_BODY:,} bytes.",
     WrongContentType: "There is a body, and it doesn't say that it is `application/json`.",
+    TooManyQuestions: "There are more questions than are answered at once.",
 }
 
 
@@ -58,9 +60,10 @@ def refusals_of(route: Route) -> list[type[Exception]]:
         kinds.append(errors.Invalid)
     need = RULES[route.permission].need
     if need is not Need.ANYONE:
-        kinds += [errors.NotSignedIn, errors.SessionEnded]
-    if need in (Need.STAFF, Need.ADMINISTRATOR):
-        kinds += [errors.Forbidden, errors.OrganizationInactive]
+        # Forbidden, if to nobody else, to a service key.
+        kinds += [errors.NotSignedIn, errors.SessionEnded, errors.Forbidden]
+    if need in (Need.STAFF, Need.ADMINISTRATOR) or route.permission in KEY_MAY:
+        kinds.append(errors.OrganizationInactive)
     if "{" in route.path:
         kinds.append(errors.NotFound)
     if route.creates:
@@ -84,14 +87,13 @@ def responses(route: Route, wording: Wording, schemas: Schemas) -> dict[str, Any
     return {str(status): given[status] for status in sorted(given)}
 
 
-def _given(status: int, shape: Any, route: Route, schemas: Schemas) -> dict[str, Any]:
-    media = shape if isinstance(shape, Media) else Media(JSON, shape)
+def _given(status: int, given: Any, route: Route, schemas: Schemas) -> dict[str, Any]:
     made: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     made["headers"] = _headers(status, *(("ETag",) if 304 in route.gives else ()))  # noqa: PLR2004
-    if media.shape is not None:
-        made["content"] = {media.type: {"schema": schemas.of(media.shape)}}
-    elif shape is not None:
-        made["content"] = {media.type: {"schema": {"type": "string"}}}
+    for shape in shapes_of(given):
+        media = shape if isinstance(shape, Media) else Media(JSON, shape)
+        schema = {"type": "string"} if media.shape is None else schemas.of(media.shape)
+        made.setdefault("content", {})[media.type] = {"schema": schema}
     return made
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from hospitium.doors.openapi.answers import HEADERS, responses
 from hospitium.doors.openapi.schemas import Schemas, sentences
-from hospitium.doors.routing import Media
+from hospitium.doors.routing import Media, shapes_of
 from hospitium.doors.shapes import Id
 from hospitium.engine.idempotency import LONGEST_KEY
 from hospitium.engine.permissions import RULES, Need
@@ -27,7 +27,8 @@ and refusals; an account, its password and its tokens are the same at all of the
 
 Besides what stands at each operation: an address that doesn't exist is answered 404, and a method that an address doesn't take 405
 with `Allow`, both in the form of its surface. An unknown member of a body is refused; an unknown parameter of a query is ignored,
-and one given twice refused. A request whose head is larger than 65,536 bytes is answered 431, one that doesn't arrive within 30
+and one given twice refused. An answer to a write carries `Hospitium-Position`; a read that sends it as `Hospitium-After` sees at least that
+write, or is answered 503, and 400 where it is no such position. A request whose head is larger than 65,536 bytes is answered 431, one that doesn't arrive within 30
 seconds 408, neither with a body; one that names another host 421, with a problem of RFC 9457. Date-times are RFC 3339, in UTC."""
 
 
@@ -76,10 +77,9 @@ def _shapes(surfaces: list[Surface]) -> Iterator[Any]:
         yield surface.wording.shape
         for route in surface.routes:
             yield from filter(None, (route.takes, route.query))
-            for shape in route.gives.values():
-                inner = shape.shape if isinstance(shape, Media) else shape
-                if inner is not None:
-                    yield inner
+            for given in route.gives.values():
+                inner = [shape.shape if isinstance(shape, Media) else shape for shape in shapes_of(given)]
+                yield from (shape for shape in inner if shape is not None)
 
 
 def _shared(paths: dict[str, dict[str, Any]]) -> dict[str, Any]:

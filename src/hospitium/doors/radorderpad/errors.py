@@ -77,6 +77,7 @@ TABLE: dict[type[Refusal], Form] = {
     errors.ActiveLimitReached: Form(409, "ACTIVE_CONNECTION_LIMIT"),
     errors.PendingLimitReached: Form(409, "PENDING_REQUEST_LIMIT"),
     errors.OfferLimitReached: Form(409, "RESOURCE_CONFLICT"),
+    errors.ServiceKeyLimitReached: Form(409, "RESOURCE_CONFLICT"),
     errors.RejectionCooldown: Form(409, "REJECTION_COOLDOWN"),
     errors.TerminationCooldown: Form(409, "TERMINATION_COOLDOWN"),
     errors.KeyReused: Form(422, "VALIDATION_FAILED"),

@@ -3,7 +3,7 @@
 The snapshot holds every grant that could matter: given to the subject itself, or to something the subject stands in
 (an organization whose staff it is, a team it is in, a person it looks after), on the resource asked about, or on the FHIR
 server where that is. Whether each one counts, and for how much, is
-decided here and nowhere else. Nothing decides "yes" by being absent.
+decided here and nowhere else; what may stand in its way, `restrictions` says. Nothing decides "yes" by being absent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from hospitium.engine.access.restrictions import ON_FHIR_SERVERS, RESTRICTIONS
 from hospitium.engine.actor import Role
 from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind
 from hospitium.engine.levels import Level
@@ -49,6 +50,16 @@ class Candidate(msgspec.Struct, frozen=True):
     suspended_since: datetime | None = None
 
     @property
+    def stands_in_it(self) -> bool:
+        """Whether it reaches the subject through something that this stands in, from when until when."""
+        return self.role is not None or self.membership_starts_at is not None
+
+    @property
+    def standing(self) -> str:
+        """What the subject has in the grantee."""
+        return "role on the person" if self.grantee_kind is GranteeKind.PERSON else "membership"
+
+    @property
     def acts_as_owner(self) -> bool:
         """Whether it reaches an administrator on a FHIR server of the own organization (ruling 23)."""
         return self.is_home and self.role is Role.ADMIN
@@ -63,9 +74,6 @@ class Candidate(msgspec.Struct, frozen=True):
         if self.role is None or self.acts_as_owner:
             return self.level
         return min(self.level, Level.UPDATE if self.is_home else Level.READ)
-
-
-ON_FHIR_SERVERS = (ResourceKind.FHIR_SERVER, ResourceKind.PATIENT)
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -141,38 +149,10 @@ def _eclipsed(candidate: Candidate, specific: set[ResourceKind | None]) -> tuple
     return 5, "a grant that the account was given itself comes before it"
 
 
-def obstacle(candidate: Candidate, needed: Level, now: datetime) -> tuple[int, str] | None:  # noqa: C901, PLR0912  a list of reasons
+def obstacle(candidate: Candidate, needed: Level, now: datetime) -> tuple[int, str] | None:
     """Return what stands in a candidate's way, with how near it comes to allowing (higher is nearer); None if nothing."""
-    if not candidate.subject_is_active:
-        return 0, "the account is disabled"
-    if candidate.role is not None and not candidate.role.is_staff:
-        return 1, "a member who is not staff inherits nothing"
-    of_person = candidate.grantee_kind is GranteeKind.PERSON
-    if candidate.role is not None or candidate.membership_starts_at is not None:
-        if candidate.membership_starts_at is None or now < candidate.membership_starts_at:
-            if of_person:
-                return 2, "the role on the person has not begun"
-            return 2, "the membership has not begun"
-        if candidate.membership_ends_at is not None and now >= candidate.membership_ends_at:
-            if of_person:
-                return 2, "the role on the person has ended"
-            return 2, "the membership has ended"
-    if not candidate.grantee_is_active:
-        return 3, "the organization it was given to is not active"
-    if not candidate.resource_is_active:
-        return 3, "the organization it is about is not active"
-    if now < candidate.starts_at:
-        return 4, "the grant has not begun"
-    if candidate.ends_at is not None and now >= candidate.ends_at:
-        return 4, "the grant has ended"
-    if candidate.reach < needed:
-        return 5, f"the grant is of level {candidate.reach:d}, and {needed:d} is needed"
-    if candidate.suspended_since is not None and not candidate.acts_as_owner:
-        since = f"{candidate.suspended_since:%Y-%m-%d}"
-        return (
-            6,
-            f"suspended since the address of the FHIR server was changed on {since}, until an administrator confirms",
-        )
-    if candidate.held_since is not None:
-        return 6, f"held since the restore of {candidate.held_since:%Y-%m-%d}, until the operator confirms"
+    for restriction in RESTRICTIONS:
+        reason = restriction.refuses(candidate, needed, now)
+        if reason is not None:
+            return restriction.nearness, reason
     return None

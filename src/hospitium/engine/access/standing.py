@@ -1,7 +1,7 @@
-"""In whose name an account may be granted something, and which grants count at an instant: as parts of statements.
+"""In whose name an account may be granted something, and which grants count now: for the lists of the sharing surfaces.
 
-`check` gathers by these and lets `decide` judge each row; lists say the same as conditions, so that they are complete and paged
-by the database. A test holds the two together.
+They say as conditions what `decide` says of each row, so that they are complete and paged by the database; tests/engine/access/test_lists.py
+holds the two together. Lists of applications are made in `listing`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from hospitium.engine.epochs.queries import HELD_UNTIL
 from hospitium.engine.grants.record import GranteeKind, grants
 from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
-from hospitium.engine.persons.record import person_roles
 from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import exactly
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, CompoundSelect, FromClause, Select
+    from sqlalchemy import ColumnElement, FromClause, Select
 
 _WHEN = TIMESTAMP(timezone=True)
 _NOW = bindparam("now", type_=_WHEN)
@@ -43,18 +42,6 @@ def itself(subject: Any, kind: GranteeKind) -> Any:
         cast(null(), _WHEN).label("starts_at"),
         cast(null(), _WHEN).label("ends_at"),
     )
-
-
-def of_account(account: Any, *, with_persons: bool = False) -> CompoundSelect[Any]:
-    """Return every road by which a grant reaches an account: itself, its organizations (with its role there), its teams.
-
-    `with_persons`: the persons it looks after, too (with its level there); only on FHIR servers is anything granted to one.
-    """
-    roads = [_through_organizations(account), _through_teams(account)]
-    if with_persons:
-        roads.append(_through_persons(account))
-    found: CompoundSelect[Any] = itself(account, GranteeKind.ACCOUNT).union_all(*roads)
-    return found
 
 
 def open_of_account(account: Any) -> FromClause:
@@ -96,17 +83,6 @@ def _through_teams(account: Any) -> Select[Any]:
         team_memberships.c.starts_at,
         team_memberships.c.ends_at,
     ).where(team_memberships.c.account_id == account)
-
-
-def _through_persons(account: Any) -> Select[Any]:
-    return select(
-        _kind(GranteeKind.PERSON),
-        person_roles.c.person_id,
-        cast(null(), memberships.c.role.type),
-        person_roles.c.level,
-        person_roles.c.starts_at,
-        person_roles.c.ends_at,
-    ).where(person_roles.c.account_id == account)
 
 
 def counts(standing: FromClause) -> ColumnElement[bool]:

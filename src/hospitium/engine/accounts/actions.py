@@ -45,7 +45,6 @@ class AccountForm(msgspec.Struct, frozen=True, kw_only=True):
     first_name: str | None = None
     middle_name: str | None = None
     last_name: str | None = None
-    external_id: str | None = None
     language: Language = Language.ENGLISH
     verified: bool = False
 
@@ -68,7 +67,6 @@ async def create(
             first_name=optional_line("first_name", form.first_name),
             middle_name=optional_line("middle_name", form.middle_name),
             last_name=optional_line("last_name", form.last_name),
-            external_id=optional_line("external_id", form.external_id),
             language=form.language.value,
             status=AccountStatus.ACTIVE.value,
             self_registered=False,

@@ -13,7 +13,7 @@ from sqlalchemy import Boolean, Text, bindparam, cast, func, literal_column, or_
 from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 
 from hospitium.engine import events
-from hospitium.engine.accounts import mails, queries
+from hospitium.engine.accounts import external_ids, mails, queries
 from hospitium.engine.accounts.emails import canonical_email
 from hospitium.engine.accounts.record import ACCOUNT_COLUMNS, Account, AccountStatus, Language, accounts
 from hospitium.engine.actor import Role
@@ -129,7 +129,6 @@ _ERASE = _changing(
     first_name=None,
     middle_name=None,
     last_name=None,
-    external_id=None,
     registered_with_id=None,
     verified_at=None,
     status=AccountStatus.DELETED.value,
@@ -480,7 +479,6 @@ async def _insert(
         first_name=optional_line("first_name", form.first_name),
         middle_name=optional_line("middle_name", form.middle_name),
         last_name=optional_line("last_name", form.last_name),
-        external_id=None,
         language=form.language.value,
         self_registered=True,
         registered_with_id=organization_id,
@@ -642,14 +640,15 @@ async def erase(
 
 
 async def _end_all_given(ctx: Context, account_id: UUID, *, even_accepted: bool) -> list[UUID]:
-    """End all that an account has: the records it owns, what is shared of it and with it, what it is to persons, the invites bound to
-    it (`even_accepted`: and those it accepted, because its mailbox was never its own), and every other grant.
+    """End all that an account has: the records it owns, what is shared of it and with it, the ids by which applications know it, what it
+    is to persons, the invites bound to it (`even_accepted`: and those it accepted, because its mailbox was never its own), and every other grant.
 
     Return these, and those of the persons that ended with it.
     """
     await records.delete_all_of(ctx, account_id)
     await shares.end_all_on(ctx, [account_id])
     await shares.end_all_to(ctx, account_id)
+    await external_ids.take_all_away(ctx, account_id)
     ended = await persons.end_all_of(ctx, account_id)
     ended += await invites.undo_all_of(ctx, account_id, even_accepted=even_accepted)
     return ended + await grants.end_all_of(ctx, account_id)

@@ -41,7 +41,6 @@ accounts = Table(
     Column("first_name", Text),
     Column("middle_name", Text),
     Column("last_name", Text),
-    Column("external_id", Text),
     Column("language", Text, nullable=False, server_default="en"),
     # Through which organization's surface it registered itself: it becomes a member there when it is confirmed.
     Column("registered_with_id", ForeignKey("organizations.id")),
@@ -56,11 +55,27 @@ accounts = Table(
     CheckConstraint("(status = 'deleted') = (ended_at IS NOT NULL)", name="end_has_a_time"),
     CheckConstraint(
         "status <> 'deleted' OR (email = '' AND email_key = id::text AND password_hash = '' AND first_name IS NULL "
-        "AND middle_name IS NULL AND last_name IS NULL AND external_id IS NULL AND verified_at IS NULL AND registered_with_id IS NULL)",
+        "AND middle_name IS NULL AND last_name IS NULL AND verified_at IS NULL AND registered_with_id IS NULL)",
         name="deleted_is_nobody",
     ),
 )
 Index("accounts_email_key_ix", accounts.c.email_key, unique=True)
+
+# By which an organization's own applications name an account (ruling 6); as long as it is a member there.
+account_external_ids = Table(
+    "account_external_ids",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("external_id", Text(collation="C"), nullable=False),
+)
+Index(
+    "account_external_ids_one_ix",
+    account_external_ids.c.organization_id,
+    account_external_ids.c.external_id,
+    unique=True,
+)
+Index("account_external_ids_of_account_ix", account_external_ids.c.account_id)
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ from hospitium.engine.partnerships import actions as partnerships
 from hospitium.engine.partnerships.actions import Ending
 from hospitium.engine.persons import ending as persons
 from hospitium.engine.records import actions as records
+from hospitium.engine.service_keys import actions as service_keys
 from hospitium.engine.shares import actions as shares
 from hospitium.engine.teams import actions as teams, queries as team_queries
 
@@ -171,6 +172,14 @@ async def _end_membership(ctx: Context, line: TrailLine, _: Trail) -> None:
     await memberships.end(ctx, account, organization)
 
 
+async def _forget_external_id(ctx: Context, line: TrailLine, _: Trail) -> None:
+    """By which id an organization's applications know a member now the trail doesn't say; another may have the one in the backup."""
+    account, organization = _id_in(line, "account"), _id_in(line, "organization")
+    if account is None or organization is None:
+        raise NotFound("membership")
+    await memberships.forget_external_id(ctx, account, organization)
+
+
 async def _leave_team(ctx: Context, line: TrailLine, _: Trail) -> None:
     account = _id_in(line, "account")
     if account is None:
@@ -196,6 +205,10 @@ async def _delete_record(ctx: Context, line: TrailLine, _: Trail) -> None:
 
 async def _end_client_key(ctx: Context, line: TrailLine, _: Trail) -> None:
     await client_keys.end(ctx, _subject(line))
+
+
+async def _end_service_key(ctx: Context, line: TrailLine, _: Trail) -> None:
+    await service_keys.end(ctx, _subject(line))
 
 
 async def _leave_person(ctx: Context, line: TrailLine, _: Trail) -> None:
@@ -267,6 +280,7 @@ TAKES_AWAY: dict[EventKind, Callable[[Context, TrailLine, Trail], Awaitable[None
     EventKind.PARTNERSHIP_CANCELED: _end_partnership,
     EventKind.PARTNERSHIP_REJECTED: _reject_partnership,
     EventKind.MEMBERSHIP_ENDED: _end_membership,
+    EventKind.MEMBERSHIP_CHANGED: _forget_external_id,
     EventKind.TEAM_LEFT: _leave_team,
     EventKind.TEAM_ENDED: _end_team,
     EventKind.SHARE_DECLINED: _end_share,
@@ -280,6 +294,7 @@ TAKES_AWAY: dict[EventKind, Callable[[Context, TrailLine, Trail], Awaitable[None
     EventKind.RECORD_ARCHIVED: _end_shares_of_record,
     EventKind.RECORD_DELETED: _delete_record,
     EventKind.CLIENT_KEY_ENDED: _end_client_key,
+    EventKind.SERVICE_KEY_ENDED: _end_service_key,
     EventKind.GRANT_ENDED: _end_grant_on_server,
     EventKind.GRANT_MADE: _make_grant_again,
     EventKind.FHIR_SERVER_CHANGED: _suspend_server,

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, update
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from hospitium.engine import events
-from hospitium.engine.accounts import queries as account_queries
+from hospitium.engine.accounts import external_ids, queries as account_queries
 from hospitium.engine.actor import Role
 from hospitium.engine.errors import LastAdministrator, NotFound, NotSignedIn, WrongState
 from hospitium.engine.events import EventKind
@@ -99,6 +99,47 @@ async def change_role(ctx: Context, account_id: UUID, role: Role) -> Membership:
     return await start(ctx, account_id, organization_id, role)
 
 
+async def change_external_id(ctx: Context, account_id: UUID, external_id: str | None) -> Membership:
+    """Have the applications of the actor's organization know a member by another id; None: by none of its own.
+
+    Raises NotFound, Invalid, NameTaken (`externalId`).
+    """
+    require(ctx.actor, Permission.CHANGE_MEMBERS)
+    organization_id = await _lock_own_organization(ctx)
+    present = await _held(ctx, account_id, organization_id)
+    if present is None:
+        raise NotFound("member")
+    if external_id is None:
+        is_new = await external_ids.take_away(ctx, account_id, organization_id)
+    else:
+        is_new = await external_ids.give(ctx, account_id, organization_id, external_id)
+    if is_new:
+        await _tell(ctx, EventKind.MEMBERSHIP_CHANGED, present)
+    return present
+
+
+async def import_external_id(ctx: Context, account_id: UUID, organization_id: UUID, external_id: str) -> None:
+    """Have an organization's applications know a member by an id, if they know it by none; for the world loader.
+
+    Raises NotFound, Invalid, NameTaken (`externalId`).
+    """
+    require(ctx.actor, Permission.IMPORT_WORLD)
+    present = await _held(ctx, account_id, organization_id)
+    if present is None:
+        raise NotFound("member")
+    if await external_ids.give(ctx, account_id, organization_id, external_id, only_the_first=True):
+        await _tell(ctx, EventKind.MEMBERSHIP_CHANGED, present)
+
+
+async def forget_external_id(ctx: Context, account_id: UUID, organization_id: UUID) -> None:
+    """Have an organization's applications know an account by no id, after a restore. For the operator. Raises NotFound."""
+    require(ctx.actor, Permission.KEEP_ACCOUNTS)
+    present = await _held(ctx, account_id, organization_id)
+    if present is None or not await external_ids.take_away(ctx, account_id, organization_id):
+        raise NotFound("member")
+    await _tell(ctx, EventKind.MEMBERSHIP_CHANGED, present)
+
+
 async def remove(ctx: Context, account_id: UUID) -> Membership:
     """End a membership of the actor's organization; takes effect on the account's next request.
 
@@ -139,6 +180,13 @@ async def _lock_own_organization(ctx: Context) -> UUID:
     return organization_id
 
 
+async def _held(ctx: Context, account_id: UUID, organization_id: UUID) -> Membership | None:
+    """Return the membership that is open, and keep it so until the end of this deed: whoever ends it waits, and finds what was given."""
+    if not await queries.hold(ctx, account_id, organization_id):
+        return None
+    return await queries.open_of(ctx, account_id, organization_id)
+
+
 async def _end_if_not_last(ctx: Context, account_id: UUID, organization_id: UUID, what: str) -> Membership:
     present = await queries.open_of(ctx, account_id, organization_id)
     if present is not None and present.role is Role.ADMIN:
@@ -157,7 +205,8 @@ async def _spare_the_last_administrator(ctx: Context, account_id: UUID, organiza
 async def _end(
     ctx: Context, account_id: UUID, organization_id: UUID, *, stays: bool = False
 ) -> Membership | None:
-    """End the membership that is open, if one is, and those of the organization's teams with it, unless the account `stays`."""
+    """End the membership that is open, if one is; and with it, unless the account `stays`, those of the organization's teams, and the
+    id by which its applications know the account."""
     ended = await _END.first(ctx.tx, of_account=account_id, of_organization=organization_id, now=ctx.now)
     if ended is None:
         return None
@@ -166,6 +215,7 @@ async def _end(
     await _tell(ctx, EventKind.MEMBERSHIP_ENDED, ended, grants=granted or None)
     if not stays:
         await teams.leave_all_in(ctx, account_id, organization_id)
+        await external_ids.take_away(ctx, account_id, organization_id)
     return ended
 
 

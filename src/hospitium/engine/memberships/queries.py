@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import bindparam, false, func, select
 
-from hospitium.engine.accounts.record import AccountStatus, accounts
+from hospitium.engine.accounts.record import AccountStatus, account_external_ids, accounts
 from hospitium.engine.actor import Role
 from hospitium.engine.epochs.queries import HELD_UNTIL
 from hospitium.engine.errors import NotFound
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 
 class Belonging(msgspec.Struct, frozen=True):
-    """An organization an account belongs to, and as what; `is_held` if a restore holds it until the operator confirms."""
+    """An organization an account belongs to, as what, and by which id its applications know it there; `is_held` if a restore holds it until the
+    operator confirms."""
 
     organization_id: UUID
     code: str
     organization_type: OrganizationType
     organization_status: OrganizationStatus
     role: Role
+    external_id: str | None
     is_held: bool
 
 
@@ -40,9 +42,15 @@ _OF_ACCOUNT = Query(
         organizations.c.type.label("membership__organization_type"),
         organizations.c.status.label("membership__organization_status"),
         memberships.c.role,
+        account_external_ids.c.external_id,
         func.coalesce(memberships.c.starts_at <= HELD_UNTIL, false()).label("membership__is_held"),
     )
     .join(organizations, organizations.c.id == memberships.c.organization_id)
+    .outerjoin(
+        account_external_ids,
+        (account_external_ids.c.account_id == memberships.c.account_id)
+        & (account_external_ids.c.organization_id == memberships.c.organization_id),
+    )
     .where(memberships.c.account_id == bindparam("account_id"), memberships.c.ends_at.is_(None))
     .order_by(memberships.c.starts_at, memberships.c.id),
     struct(Belonging),
@@ -57,6 +65,7 @@ class Member(msgspec.Struct, frozen=True):
     first_name: str | None
     last_name: str | None
     role: Role
+    external_id: str | None
     starts_at: datetime
 
 
@@ -111,9 +120,15 @@ _MEMBERS = Query(
         accounts.c.first_name,
         accounts.c.last_name,
         _m.role,
+        account_external_ids.c.external_id,
         _m.starts_at,
     )
     .join(accounts, accounts.c.id == _m.account_id)
+    .outerjoin(
+        account_external_ids,
+        (account_external_ids.c.account_id == _m.account_id)
+        & (account_external_ids.c.organization_id == _m.organization_id),
+    )
     .where(
         _m.organization_id == bindparam("organization_id"),
         _m.ends_at.is_(None),

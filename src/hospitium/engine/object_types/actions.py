@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
 from sqlalchemy import Boolean, SmallInteger, Text, bindparam, func, update
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 from hospitium.engine import events
 from hospitium.engine.errors import Invalid, NameTaken, NotFound, WrongState
 from hospitium.engine.events import EventKind
-from hospitium.engine.levels import Level
+from hospitium.engine.levels import ACTIONS, Level
 from hospitium.engine.object_types import queries
 from hospitium.engine.object_types.record import (
+    ACTION_FORM,
     DEFAULT_CHAIN,
     DEFAULT_REQUIRED,
     GRANTABLE,
+    MOST_ACTIONS,
     NAME_FORM,
     OBJECT_TYPE_COLUMNS,
     RESERVED_NAMES,
@@ -44,6 +47,7 @@ _SETTINGS: dict[str, Any] = {
     "sends_notifications": Boolean,
     "required_level": SmallInteger,
     "share_chain": ARRAY(SmallInteger),
+    "actions": JSONB,
 }
 _INSERT = Query(
     insert_into(
@@ -81,6 +85,7 @@ class TypeSettings(msgspec.Struct, frozen=True, kw_only=True):
     sends_notifications: bool = True
     required_level: int | None = DEFAULT_REQUIRED
     share_chain: Sequence[int] = DEFAULT_CHAIN
+    actions: Mapping[str, int] = MappingProxyType({})
 
 
 async def define(
@@ -163,6 +168,7 @@ def _checked(settings: TypeSettings) -> dict[str, Any]:
             raise Invalid(f"share_chain[{index}]", "must be 2, 4, 5 or 6")
     if settings.required_level is not None and settings.required_level not in set(Level):
         raise Invalid("required_level", "must be 1 to 7, or null")
+    _check_actions(settings.actions)
     return {
         "label": line("label", settings.label),
         "allows_shares": settings.allows_shares,
@@ -170,7 +176,19 @@ def _checked(settings: TypeSettings) -> dict[str, Any]:
         "sends_notifications": settings.sends_notifications,
         "required_level": settings.required_level,
         "share_chain": sorted({int(level) for level in settings.share_chain}, reverse=True),
+        "actions": {name: int(level) for name, level in settings.actions.items()},
     }
+
+
+def _check_actions(given: Mapping[str, int]) -> None:
+    if len(given) > MOST_ACTIONS:
+        raise Invalid("actions", f"must be at most {MOST_ACTIONS}")
+    levels = sorted(ACTIONS.values())
+    for name, level in given.items():
+        if not re.fullmatch(ACTION_FORM, name):
+            raise Invalid("actions", "must have names of 1 to 64 letters, digits, _, ., : and -")
+        if level not in levels:
+            raise Invalid(f"actions.{name}", f"must be one of {', '.join(str(int(one)) for one in levels)}")
 
 
 async def _tell(ctx: Context, kind: EventKind, object_type: ObjectType) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 from hospitium.engine.levels import Level
 from hospitium.storage.tables import metadata
@@ -36,6 +36,9 @@ GRANTABLE = (Level.CONNECTED, Level.READ, Level.SHARE, Level.UPDATE)
 """What a share chain may hold: never 1, 3 or 7 (ruling 16)."""
 DEFAULT_CHAIN = (Level.SHARE, Level.READ, Level.CONNECTED)
 DEFAULT_REQUIRED = None  # ruling 15: a target's account need not be shared with whoever connects it at once
+
+ACTION_FORM = r"^[A-Za-z0-9_.:-]{1,64}$"
+MOST_ACTIONS = 50
 
 NAME_FORM = r"^[a-z][a-z0-9_]{0,62}$"
 RESERVED_NAMES = frozenset(
@@ -60,6 +63,8 @@ object_types = Table(
     # The level one must hold on the target's account to share with it at once; NULL asks for none (ruling 15).
     Column("required_level", SmallInteger),
     Column("share_chain", ARRAY(SmallInteger), nullable=False),
+    # What the organization's applications call actions on its records, and the level each needs.
+    Column("actions", JSONB, nullable=False, server_default="{}"),
     Column("created_at", _WHEN, nullable=False),
     Column("updated_at", _WHEN, nullable=False),
     Column("ended_at", _WHEN),
@@ -69,6 +74,7 @@ object_types = Table(
     CheckConstraint("name <> plural_name", name="two_names"),
     CheckConstraint("share_chain <@ '{2,4,5,6}'", name="share_chain"),
     CheckConstraint("required_level BETWEEN 1 AND 7", name="required_level"),
+    CheckConstraint("jsonb_typeof(actions) = 'object'", name="actions_are_a_map"),
     CheckConstraint("updated_at >= created_at AND ended_at >= created_at", name="in_order"),
 )
 _is_there = object_types.c.ended_at.is_(None)
@@ -96,6 +102,7 @@ class ObjectType(msgspec.Struct, frozen=True):
     sends_notifications: bool
     required_level: int | None
     share_chain: list[int]
+    actions: dict[str, int]
     created_at: datetime
     updated_at: datetime
     version: int

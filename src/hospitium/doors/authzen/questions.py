@@ -1,0 +1,141 @@
+"""Questions that come at the same time are answered by one statement.
+
+While a statement runs, questions gather; the next statement asks them all. None waits for others to come, and the snapshot in which a
+question is answered is always begun after it was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from hospitium.engine.access.asking import Asked, answer
+from hospitium.engine.actor import Actor, ActorKind
+from hospitium.engine.errors import SessionEnded, Unavailable
+from hospitium.engine.permissions import Permission, require
+from hospitium.engine.service_keys.record import NO_KEY
+from hospitium.storage.database import READERS, Collision, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from hospitium.doors.surroundings import Clock
+    from hospitium.doors.unit_of_work import Watch
+    from hospitium.engine.access.asking import Answer, Asker
+    from hospitium.engine.access.decide import Decision
+    from hospitium.engine.access.naming import Named
+    from hospitium.engine.secrets import ServiceKeyText
+    from hospitium.storage.database import Database
+
+WORKERS = READERS
+ENOUGH = 64  # questions that are worth a statement beside the one that runs
+MOST_IN_A_STATEMENT = 1_000
+RETRY_AFTER = 2  # seconds
+_log = structlog.get_logger("hospitium.questions")
+
+
+class _Waiting(NamedTuple):
+    asked: Sequence[Asked]
+    answered: asyncio.Future[list[Answer]]
+
+
+class Questions:
+    """Asks the database what applications ask; `watch` is around each request, and `used` is told by which key."""
+
+    def __init__(
+        self, database: Database, clock: Clock, watch: Watch, used: Callable[[UUID, datetime], None]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._watch = watch
+        self._used = used
+        self._waiting: list[_Waiting] = []
+        self._working: set[asyncio.Task[None]] = set()
+
+    async def ask(self, key: ServiceKeyText, questions: Sequence[Named]) -> list[Decision]:
+        """Return the decisions on some questions (one, or more) in their order, for whoever shows a service key.
+
+        Raises SessionEnded (no such key), Forbidden, OrganizationInactive, Unavailable.
+        """
+        digest = key.digest()
+        with self._watch(Permission.CHECK_ACCESS):
+            answers = await self._answers([Asked(digest, question) for question in questions])
+            self._admit(answers[0].asker)
+        return [one.decision for one in answers]
+
+    def _admit(self, asker: Asker) -> None:
+        if asker.key_id is None:
+            raise SessionEnded(NO_KEY)
+        self._used(asker.key_id, self._clock())
+        require(
+            Actor(
+                ActorKind.SERVICE_KEY,
+                service_key_id=asker.key_id,
+                organization_is_active=asker.organization_is_active,
+                scopes=frozenset(asker.scopes or ()),
+            ),
+            Permission.CHECK_ACCESS,
+        )
+
+    async def _answers(self, asked: Sequence[Asked]) -> list[Answer]:
+        waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._go_on()
+        return await waiting.answered
+
+    def _go_on(self) -> None:
+        """Have somebody ask, if there is something to ask: another beside the first only when there is enough for both."""
+        if not self._waiting or len(self._working) >= WORKERS:
+            return
+        if not self._working or sum(len(one.asked) for one in self._waiting) >= ENOUGH:
+            worker = asyncio.create_task(self._work())
+            self._working.add(worker)
+            worker.add_done_callback(self._has_gone)
+
+    def _has_gone(self, worker: asyncio.Task[None]) -> None:
+        self._working.discard(worker)
+        self._go_on()
+
+    async def _work(self) -> None:
+        """Ask what waits, statement after statement, until nothing does: borrowing a connection costs as much as a statement."""
+        batch = self._next()
+        try:
+            async with self._database.reading() as connection:
+                while batch:
+                    found = iter(
+                        await answer(connection, [one for each in batch for one in each.asked], self._clock())
+                    )
+                    for waiting in batch:
+                        answers = list(islice(found, len(waiting.asked)))
+                        if not waiting.answered.done():
+                            waiting.answered.set_result(answers)
+                    batch = self._next()
+        except (DatabaseUnavailable, Collision) as reason:
+            _log.warning("database unavailable", reason=str(reason), questions=len(batch))
+            for waiting in batch:
+                _fail(waiting, Unavailable(RETRY_AFTER))
+        except Exception as mistake:  # noqa: BLE001  it is told to whoever asked, and logged there
+            for waiting in batch:
+                _fail(waiting, mistake)
+
+    def _next(self) -> list[_Waiting]:
+        """Take those that fit in one statement, the first at any rate; who went away meanwhile is not asked for."""
+        room, taken, left = MOST_IN_A_STATEMENT, list[_Waiting](), list[_Waiting]()
+        for waiting in self._waiting:
+            if waiting.answered.done():
+                continue
+            fits = not left and (not taken or len(waiting.asked) <= room)
+            (taken if fits else left).append(waiting)
+            room -= len(waiting.asked) if fits else 0
+        self._waiting = left
+        return taken
+
+
+def _fail(waiting: _Waiting, reason: Exception) -> None:
+    if not waiting.answered.done():
+        waiting.answered.set_exception(reason)
