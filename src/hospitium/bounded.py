@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hospitium.doors.streams import ABORT
 from hospitium.edge import GUARDS, TARGET
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        scope: Any = self.scope
+        scope[ABORT] = self.transport.abort
         if not self.url.startswith(b"/"):
             # The parser drops the host of a whole address, which stands above the header (RFC 9112, 3.2.2).
-            scope: Any = self.scope
             scope[TARGET] = self.url.decode("latin-1")
         super().on_headers_complete()
 

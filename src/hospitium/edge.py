@@ -55,7 +55,7 @@ _GUARDS = list(GUARDS.items())
 _CORS = [
     (
         b"access-control-expose-headers",
-        b"X-Request-ID, Retry-After, Medable-Csrf-Token, Hospitium-Position",
+        b"X-Request-ID, Retry-After, Medable-Csrf-Token, Hospitium-Position, Hospitium-Next",
     ),
     (b"cross-origin-resource-policy", b"cross-origin"),
 ]

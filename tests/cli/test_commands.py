@@ -318,6 +318,19 @@ def test_a_service_key_for_a_script(installation: Installation, server: Server) 
     assert installation.json("key", "make", "northside", name, "--scope", "check")["key"] != made["key"]
 
 
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00+23:00", "9999-12-31T23:59-23:00", "9999", "yesterday", "9999-12-31T00:00Z"]
+)
+def test_a_moment_of_which_nothing_can_be_explained_is_refused(installation: Installation, at: str) -> None:
+    words = ("explain", "ada@northside.example", "read", "organization/northside", "--at", at)
+    assert installation.complains(*words, status=2).startswith("hospitium: at: must ")
+
+
+def test_the_first_moment_there_is_can_be_asked_about(installation: Installation) -> None:
+    words = ("explain", "ada@northside.example", "read", "organization/nowhere", "--at", "0001-01-01T00:00Z")
+    assert installation.complains(*words, status=1) == "hospitium: Resource not found\n"
+
+
 def test_a_service_key_that_can_not_be_is_refused(installation: Installation) -> None:
     name, check = new_code(), ("--scope", "check")
     installation.run("key", "make", "northside", name, *check)

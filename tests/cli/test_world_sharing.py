@@ -422,3 +422,21 @@ async def test_a_file_without_shares_needs_no_keys(house: House) -> None:
     await house.operate(lambda ctx: world.load(ctx, given, Made(), house.parts.rules))
     with pytest.raises(Invalid, match="need the keys of this installation"):
         await house.operate(lambda ctx: world.load(ctx, world.world_of(whole()), Made(), house.parts.rules))
+
+
+async def test_an_external_id_is_known_again_however_it_is_written(house: House) -> None:
+    decomposed, composed = {**RX_1, "externalId": "re\u0301my"}, {**RX_1, "externalId": "r\u00e9my"}
+    for record in (decomposed, decomposed, composed):
+        await load(house, whole(records=[record], shares=[{**TO_PAT, "record": record["externalId"]}]))
+    assert [row["external_id"] for row in await house.rows("SELECT external_id FROM records")] == [
+        "r\u00e9my"
+    ]
+    assert len(await house.rows("SELECT id FROM shares")) == 1
+
+
+async def test_an_external_id_that_is_another_records_id_is_refused(house: House) -> None:
+    records = [{**RX_1, "id": ID}, {**RX, "externalId": str(parse_id(ID))}]
+    with pytest.raises(Invalid, match=r"records\[1\].externalId: is taken"):
+        await loaded(house, whole(records=records, shares=[]))
+    with pytest.raises(Invalid, match=r"records\[1\].id: is taken"):
+        await loaded(house, whole(records=[{**RX, "externalId": ID}, {**RX, "id": ID}], shares=[]))

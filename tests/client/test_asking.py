@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from client.pdp import ALICE_READS, RX, SCAN
-from hospitium.client import GuardError, GuardUnavailable, Question, Resource, WrongAnswer
+from hospitium.client import (
+    GuardError,
+    GuardUnavailable,
+    Question,
+    QuestionRefused,
+    Resource,
+    WrongAnswer,
+)
 from hospitium.client.asking import (
     LONGEST_PAUSE,
     MOST_QUESTIONS,
@@ -98,6 +105,8 @@ def test_a_patient_says_on_which_server() -> None:
 NOT_YES = [
     b"", b"true", b"null", b"[]", b"{}", b'{"decision": 1}', b'{"decision": "true"}', b'{"decision": null}', b'{"decision": [true]}',
     b'{"Decision": true}', b'{"evaluations": [{"decision": true}]}', b'{"decision": true', b'{"decision": true} {"decision": false}',
+    b'{"decision": false, "decision": true}', b'{"decision": true, "decision": true}', b'{"decision": false, "\\u0064ecision": true}',
+    b'{"decision": true, "context": {"a": 1, "a": 2}}', b'{"decision": true, "context": ' + b"9" * 5_000 + b"}",
     b"<html>true</html>", b"\xff\xfe", b'{"a":' + b"[" * 100_000,
 ]  # fmt: skip
 
@@ -106,6 +115,17 @@ NOT_YES = [
 def test_nothing_else_is_a_yes(body: bytes) -> None:
     found, _ = one(reply(body))
     assert isinstance(found, WrongAnswer)
+
+
+@pytest.mark.parametrize("place", ["subject", "action", "type", "id"])
+def test_half_of_a_character_is_asked_of_nobody(place: str) -> None:
+    said = {"subject": "alice", "action": "read", "type": "c_prescription", "id": "rx-1", place: "\ud800"}
+    clock = Clock()
+    question = Question.of(said["subject"], said["action"], Resource(said["type"], said["id"]))
+    for talk in (asking(clock).one(question, None), asking(clock).each([question], None)):
+        found, steps = hold(talk, clock, YES)
+        assert isinstance(found, QuestionRefused)
+        assert steps == []
 
 
 @pytest.mark.parametrize("kind", ["", "text/html", "text/plain; charset=utf-8", "application/problem+json"])
@@ -149,7 +169,7 @@ def test_a_yes_is_what_the_last_reply_says_and_no_other_way_leads_to_one(replies
     if isinstance(last, Reply) and last.status == 200 and last.content_type == "application/json":
         try:
             said = msgspec.json.decode(last.body)
-            says_yes = isinstance(said, dict) and said.get("decision") is True
+            says_yes = isinstance(said, dict) and said.get("decision") is True and last.body not in NOT_YES
         except msgspec.DecodeError:
             pass
     assert (found is True) == says_yes

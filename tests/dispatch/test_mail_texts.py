@@ -57,7 +57,14 @@ SEEDS = {
 ABOUT_PARTNERSHIPS = [template for template in Template if template.value.startswith("partnership_")]
 ABOUT_SHARES = [Template.SHARE, Template.SHARE_ACCEPTED]
 ABOUT_INVITES = [template for template in Template if template.value.startswith("invite")]
-NAMING = [*ABOUT_PARTNERSHIPS, Template.OFFER, *ABOUT_SHARES, *ABOUT_INVITES, Template.PERSON_OFFER]
+NAMING = [
+    *ABOUT_PARTNERSHIPS,
+    Template.OFFER,
+    *ABOUT_SHARES,
+    *ABOUT_INVITES,
+    Template.PERSON_OFFER,
+    Template.PATIENT_SUSPENDED,
+]
 HOSTILE = {
     "markup": "<script>alert(1)</script>",
     "attribute": '" onmouseover="alert(1)" x="',
@@ -93,7 +100,7 @@ def letter_of(template: Template, language: str, name: str = "Lakeside Imaging")
         letter = msgspec.structs.replace(letter, phone=f"+1 {name}", expires_at=AT + INVITE_LIFE)
     if template is Template.INVITE:
         letter = msgspec.structs.replace(letter, invitee=f"I {name}")
-    if template in ABOUT_INVITES:
+    if template in (*ABOUT_INVITES, Template.PATIENT_SUSPENDED):
         letter = msgspec.structs.replace(letter, about=UUID(int=14))
     if template is Template.PERSON_OFFER:
         letter = msgspec.structs.replace(letter, sharer=f"S {name}", expires_at=AT + PERSON_OFFER_LIFE)

@@ -227,7 +227,7 @@ async def world(house: House) -> AsyncIterator[World]:
     ]  # fmt: skip
     parts = {
         "connection_id": connections["see"], "organization_id": str(house.lakeside), "account_id": str(house.accounts["mia"]),
-        "session_id": UNKNOWN, "offer_id": UNKNOWN, "team_id": team, "share_id": share, "server_id": things["remote server"], "key_id": UNKNOWN,
+        "session_id": UNKNOWN, "offer_id": UNKNOWN, "team_id": team, "share_id": share, "server_id": things["remote server"], "key_id": UNKNOWN, "patient_id": UNKNOWN,
         "code": things["code to register"], "grant_id": UNKNOWN, "person_id": things["person"], "user_id": str(house.accounts["mia"]),
         "org": "northside", "plural": "c_prescriptions", "id": record, "which": things["connection"],
     }  # fmt: skip
@@ -387,7 +387,7 @@ def test_every_address_that_takes_a_body_is_covered_here() -> None:
         ("POST", "/OrganizationInvites/{id:str}/decline"), ("POST", "/OrganizationInvites/{id:str}/resend"), ("DELETE", "/OrganizationInvites/{id:str}"),
         ("DELETE", "/FhirServers/grants/{grant_id:str}"), ("POST", "/Persons/offers/{offer_id:str}/decline"), ("DELETE", "/Persons/{person_id:str}"),
         ("DELETE", "/Persons/{person_id:str}/users/{user_id:str}"), ("DELETE", "/Persons/{person_id:str}/offers/{offer_id:str}"),
-        *(("POST", f"/v1/fhir-servers/{{server_id:str}}/{verb}") for verb in ("confirmation", "test")), ("DELETE", "/v1/fhir-servers/{server_id:str}"),
+        *(("POST", f"/v1/fhir-servers/{{server_id:str}}/{verb}") for verb in ("confirmation", "test", "patients/{patient_id:str}/confirmation")), ("DELETE", "/v1/fhir-servers/{server_id:str}"),
         ("POST", "/v1/service-keys"), ("POST", "/v1/access/explain"), ("DELETE", "/v1/service-keys/{key_id:str}"),
         ("POST", "/api/auth/logout"), ("POST", "/v1/offers/{offer_id:str}/resend"),
         *(("DELETE", f"/v1/sessions/{which}") for which in ("current", "others", "{session_id:str}")),
@@ -865,7 +865,8 @@ SHARING_LISTS = {
     # The address, the largest `limit`, and whether it takes `skip`.
     "/v1/teams": (200, False), "/v1/teams/{team_id:str}/members": (200, False), "/v1/shares": (200, False),
     "/v1/members": (200, False), "/v1/offers": (200, False), "/v1/accounts/own/trail": (200, False),
-    "/v1/service-keys": (200, False),
+    "/v1/service-keys": (200, False), "/v1/fhir-servers/{server_id:str}/suspensions": (200, False),
+    "/v1/fhir-servers/{server_id:str}/reads": (200, False), "/v1/persons/{person_id:str}/reads": (200, False),
     **{f"/{{org:str}}/v2/{path}": (100, True) for path in (
         "accounts", "objects", "connections", "{plural:str}", "{plural:str}/{id:str}/connections",
     )},
@@ -926,7 +927,7 @@ async def test_which_part_of_a_list_is_a_number_and_an_id_or_refused_by_name(wor
             UNKNOWN.upper(),
             "",
         ]
-        if template == "/v1/accounts/own/trail":
+        if template == "/v1/accounts/own/trail" or template.endswith("/reads"):
             places = [""]  # which goes on only behind what stands in it
         for good in (f"limit={most}", "limit=1", "limit=01", "other=1", *(f"after={place}" for place in places), *(("skip=0", "skip=10000", "limit=1&skip=1", "where=%7B%7D&sort=x&expand=y") if skips else ())):  # fmt: skip
             answered = await house.ada.send("GET", f"{path}?{good}")

@@ -42,7 +42,7 @@ async def test_a_page_of_a_named_origin_may_ask_and_read(standing: Stand, origin
             assert read.headers.get_list("access-control-allow-origin") == [origin]
             assert (
                 read.headers["access-control-expose-headers"]
-                == "X-Request-ID, Retry-After, Medable-Csrf-Token, Hospitium-Position"
+                == "X-Request-ID, Retry-After, Medable-Csrf-Token, Hospitium-Position, Hospitium-Next"
             )
             assert read.headers.get_list("cross-origin-resource-policy") == ["cross-origin"]
             assert read.headers.get_list("vary") == ["Origin"]

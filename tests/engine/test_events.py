@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from engine import caring, inviting, sharing
@@ -53,6 +54,8 @@ from hospitium.engine.permissions import Permission
 from hospitium.engine.persons import actions as persons, offering
 from hospitium.engine.persons.offering import PersonOfferForm
 from hospitium.engine.persons.record import PERSON_OFFER_LIFE, Relationship
+from hospitium.engine.reads import actions as reads
+from hospitium.engine.reads.record import Interaction, Read
 from hospitium.engine.records import actions as records
 from hospitium.engine.secrets import (
     ClientKeyText,
@@ -69,6 +72,8 @@ from hospitium.engine.sessions.record import REFRESH_PURPOSE
 from hospitium.engine.shares import actions as shares, importing
 from hospitium.engine.shares.importing import ImportedShare
 from hospitium.engine.shares.record import ShareStatus
+from hospitium.engine.suspensions import actions as suspensions
+from hospitium.engine.suspensions.record import SuspensionReason
 from hospitium.engine.teams import actions as teams
 from hospitium.engine.throttles.rules import Limit
 
@@ -315,6 +320,8 @@ async def deeds_of_inviting(ground: Ground) -> dict[str, Deed]:
         patient=patient, made_by=g.actors["ada"].account_id, status=ImportedStatus.OPEN,  # type: ignore[arg-type]
         by_email=to_sam,
     )  # fmt: skip
+    await g.does("sam", suspensions.suspend_patient, server, "certain", SuspensionReason.MERGED)
+    a_read = Read(server, g.northside, Interaction.READ, "Patient", ["jane"], "jane", 1)
     resources = prepared(
         {"a.ndjson": ndjson([{"resourceType": "Patient", "id": "jane", "gender": "female"}])}
     )
@@ -329,6 +336,10 @@ async def deeds_of_inviting(ground: Ground) -> dict[str, Deed]:
         "fhir_server.removed": lambda: g.does("ada", servers.remove, removed),
         "fhir_server.loaded": lambda: g.does("operator", resource_actions.load, server, resources),
         "fhir_server.searched": lambda: g.does("ada", search),
+        "fhir.read": lambda: g.does("sam", reads.record, a_read),
+        "fhir.read_refused": lambda: g.does("sam", reads.record, msgspec.structs.replace(a_read, refused="NotFound")),
+        "patient.suspended": lambda: g.does("sam", suspensions.suspend_patient, server, "jane", SuspensionReason.GONE),
+        "patient.confirmed": lambda: g.does("ada", suspensions.confirm_patient, server, "certain"),
         "grant.made": lambda: g.does("ada", on_servers.make, server, a_grant("jon")),
         "grant.ended": lambda: g.does("ada", on_servers.end, granted.id),
         "invite.made": lambda: g.does("ada", inviting.by_email, server, sam, "make"),
@@ -596,6 +607,7 @@ async def test_events_hold_no_words_that_anybody_wrote(ground: Ground) -> None:
         "template", "sessions", "object_type", "record", "form", "level", "owner",
         "person", "fhir_server", "patient", "grantee", "grantee_kind", "suspended", "found", "created", "updated", "unchanged",
         "replaces", "grant", "wrong_answers", "scopes",
+        "interaction", "type", "resource", "patients", "count", "refusal",  # of reads
     }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from hospitium.engine.partnerships.record import PartnershipStatus
 from hospitium.engine.persons.record import Gender, PersonOfferStatus, Relationship
 from hospitium.engine.records.record import RecordStatus
 from hospitium.engine.shares.record import LIVE, ShareStatus, TargetForm
+from hospitium.engine.suspensions.record import SuspensionReason
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 T1, T2, T3 = (T0 + timedelta(days=days) for days in (1, 2, 90))
@@ -72,6 +73,8 @@ def possible(ground: Ground) -> dict[str, Row]:
         "persons": {"id": uuid4(), "first_name": "X", "last_name": "Y", "gender": "unknown", "identifiers": [], "contacts": [], "created_at": T0, "updated_at": T0},
         "person_roles": {"id": uuid4(), "person_id": PERSON, "account_id": account, "level": 4, "is_owner": False, "relationship": "self", "starts_at": T0},
         "fhir_servers": {"id": uuid4(), "organization_id": ground.northside, "name": "X", "name_key": "x", "kind": "built-in", "created_at": T0},
+        "fhir_references": {"fhir_server_id": SERVER, "type": "Practitioner", "id": "a", "patient_id": "jane"},
+        "patient_suspensions": {"id": uuid4(), "fhir_server_id": SERVER, "patient_id": "jane", "reason": "merged", "since": T0},
         "fhir_resources": {"fhir_server_id": SERVER, "type": "Patient", "id": "a", "version": 1, "last_updated": T0, "body": {"resourceType": "Patient", "id": "a"}, "digest": b"d", "patients": ["a"], "search_keys": [], "date_from": T0},
         "invites": {"id": uuid4(), "fhir_server_id": SERVER, "organization_id": ground.northside, "patient_id": "jane", "patient_summary": {}, "form": "code", "status": "unbound", "question": "q", "code_key_number": 1, "code_digest": b"c", "answer_hash": "h", "language": "en", "created_by_id": account, "created_at": T0, "expires_at": T3},
         "person_offers": {"id": uuid4(), "person_id": PERSON, "email": "x@y.example", "email_key": "x@y.example", "level": 4, "relationship": "child", "status": "pending", "offered_by_id": account, "offered_at": T0, "expires_at": T1, "language": "en"},
@@ -192,6 +195,10 @@ IMPOSSIBLE: dict[str, tuple[str, list[Row]]] = {
     "fhir_servers_suspended_after_creation_check": ("fhir_servers", [{"suspended_at": BEFORE}]),
     "fhir_servers_removed_after_creation_check": ("fhir_servers", [{"removed_at": BEFORE}]),
     "fhir_servers_removed_has_no_credentials_check": ("fhir_servers", [REMOTE | SHOWN | {"removed_at": T1}]),
+    "fhir_references_type_form_check": ("fhir_references", [{"type": one} for one in ("", "practitioner", "Pract-1", "P", "A" + "b" * 64)]),
+    "fhir_references_id_form_check": ("fhir_references", [{"id": one} for one in ("", ".", "..", "a/b", "a" * 65)]),
+    "patient_suspensions_reason_check": ("patient_suspensions", [{"reason": "asleep"}, {"reason": ""}]),
+    "patient_suspensions_lifted_after_beginning_check": ("patient_suspensions", [{"lifted_at": BEFORE}]),
     "invites_status_check": ("invites", [OVER | {"status": "lost"}]),
     "invites_form_check": ("invites", [{"form": "letter"}]),
     "invites_address_is_whole_check": ("invites", [*(BY_EMAIL | {name: None} for name in ("email", "email_key", "first_name", "last_name", "key_number", "nonce", "digest")), {"email": "x@y.example"}]),
@@ -348,6 +355,7 @@ async def test_every_promise_of_the_database_was_tried(ground: Ground) -> None:
         ("shares_target_form_check", TargetForm),
         ("shares_language_check", Language),
         ("fhir_servers_kind_check", ServerKind),
+        ("patient_suspensions_reason_check", SuspensionReason),
         ("fhir_servers_credentials_kind_check", CredentialsKind),
         ("invites_status_check", InviteStatus),
         ("invites_form_check", InviteForm),
@@ -427,6 +435,7 @@ OVER_AND_AGAIN: dict[str, tuple[str, Row, list[Row], list[Row]]] = {
         [TO_TEAM | WITHDRAWN | {"digest": b"3"}],
     ),
     "fhir_servers_one_name_ix": ("fhir_servers", {}, [{}], [{"removed_at": T1}, {"name_key": "y"}, {"organization_id": "harbor"}]),
+    "patient_suspensions_one_open_ix": ("patient_suspensions", {}, [{}, {"reason": "gone"}], [{"lifted_at": T1}, {"patient_id": "jimmy"}]),
     "grants_one_on_server_ix": ("grants", ON_SERVER, [ON_SERVER, ON_SERVER | {"level": 6}], [ON_SERVER | {"ends_at": T1}, ON_SERVER | {"resource_kind": "patient", "resource_id": "jane"}]),
     "grants_one_owner_of_server_ix": ("grants", ON_SERVER | OWNS, [ON_SERVER | OWNS | {"grantee_id": PERSON}], [ON_SERVER | OWNS | {"grantee_id": PERSON, "ends_at": T1}]),
     "invites_one_code_ix": ("invites", {}, [{}], [{"code_digest": b"2"}, OVER | {"status": "withdrawn"}]),
@@ -540,6 +549,7 @@ async def test_every_new_promise_of_uniqueness_was_tried(ground: Ground) -> None
             "person_offers",
             "grants",
             "fhir_servers",
+            "patient_suspensions",
             "invites",
         ],
     )

@@ -11,6 +11,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 CANARY = "Canary-Quitman-1948"  # stands where a server tells more than it should
 MOST_SENT = 10 * 1024**3  # bytes to one caller, whatever happens
@@ -259,6 +260,22 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
 
     async def behave(caller: Caller) -> None:
         await (waiting.pop(0) if len(waiting) > 1 else waiting[0])(caller)
+
+    return behave
+
+
+def pages(found: Sequence[dict[str, Any]]) -> Behaviour:
+    """What a search finds, page by page, with ways on as HAPI has them: to `?_getpages=…` at the base."""
+
+    async def behave(caller: Caller) -> None:
+        asked = dict(parse_qsl(urlsplit(caller.heard.target).query))
+        begin, count = int(asked.get("_getpagesoffset", 0)), int(asked["_count"])
+        end = begin + count
+        way = (
+            f"{caller.server.base}?_getpages=f00d&_getpagesoffset={end}&_count={count}&_bundletype=searchset"
+        )
+        links = [{"relation": "next", "url": way}] if end < len(found) else []
+        await resource(page(*map(entry, found[begin:end]), link=links, total=len(found)))(caller)
 
     return behave
 

@@ -55,7 +55,7 @@ def test_events_say_ids_kinds_levels_times_and_counts_only() -> None:
 
 def test_every_deed_that_changes_something_records_it() -> None:
     told = (
-        "events.record", "_tell", "tell", "tell_all", "_tell_of", "tell_role",
+        "events.record", "events.record_each", "_tell", "tell", "tell_all", "_tell_of", "tell_role",
         "roles.leave", "roles.hand_over", "ending.end_person",  # of persons: each tells of what it does
     )  # fmt: skip
     # Steps of a deed that records for them, and work no trail is about.
@@ -67,6 +67,7 @@ def test_every_deed_that_changes_something_records_it() -> None:
         "mailbox_of", "address_of", "find",  # change nothing
         "end_orphans", "decline", "end_again",  # each share that ends is told by shares/ending.py
         "may_make", "replaceable",  # change nothing
+        "note",  # that a resource refers to another is no deed; the read that showed it is told
         "forget_some_removed",  # that their server was removed has been told
         "start_for_owner_of_server", "start_for_invite",  # FHIR servers and invites do
         "issue", "use", "end",  # of links: accounts record what a link was sent for, and what it did

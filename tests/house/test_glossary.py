@@ -13,6 +13,7 @@ TEXT = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
 # Tables that are no noun of their own, and of which they are part.
 PARTS = {
     "account_external_ids": "external id",
+    "fhir_references": "FHIR reference",
     "client_keys": "client key",
     "deliveries": "delivery",
     "object_types": "object type",
@@ -24,6 +25,7 @@ PARTS = {
     "fhir_servers": "FHIR server",
     "idempotency_keys": "key",
     "partnership_tallies": "tally",
+    "patient_suspensions": "suspension",
     "person_offers": "person offer",
     "person_roles": "person role",
     "refresh_tokens": "refresh token",

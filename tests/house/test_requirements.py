@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 
@@ -9,7 +10,7 @@ import pytest
 
 from house.tree import ROOT
 
-FILES = ("runtime.txt", "dev.txt")
+FILES = ("runtime.txt", "dev.txt", "fhirsnake.txt", "fhir_clients.txt")
 _PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", re.IGNORECASE)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -42,6 +43,20 @@ def test_no_requirement_names_where_it_comes_from(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text()
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links|\bgit\+|file:", text), (
         "Whoever installs chooses the index: no addresses in requirements."
+    )
+
+
+def test_what_node_installs_is_pinned_with_hashes_too() -> None:
+    lock = json.loads((ROOT / "tests" / "doors" / "fhir" / "clients" / "package-lock.json").read_text())
+    packages = {name: one for name, one in lock["packages"].items() if name}
+    bare = [name for name, one in packages.items() if not one.get("integrity", "").startswith("sha512-")]
+    addressed = [name for name, one in packages.items() if "resolved" in one]
+    assert packages
+    assert not bare, (
+        f"Without its hash a package is whatever the registry says today: run `make lock`. Bare: {bare}."
+    )
+    assert not addressed, (
+        f"Whoever installs chooses the registry: run `make lock`. With an address: {addressed}."
     )
 
 

@@ -19,8 +19,10 @@ READERS = {
         "invites": "likewise: whose an invite is",
         "memberships": "likewise",
         "offers": "likewise",
+        "records": "likewise",
         "sessions": "likewise: for whom a session acts",
         "shares": "likewise",
+        "teams": "likewise",
     },
     "engine/access/candidates.py": {
         "accounts": "a question is one statement: who, as what, and by which grant, in one snapshot",
@@ -31,6 +33,7 @@ READERS = {
         "memberships": "likewise: what an account stands in, and who stands in an organization",
         "organizations": "likewise",
         "person_roles": "likewise, of persons",
+        "patient_suspensions": "likewise: whether the grants on a patient are suspended",
         "records": "likewise: whose a record is",
         "team_memberships": "likewise, of teams",
     },
@@ -105,6 +108,18 @@ READERS = {
         "organizations": "no token works at an organization that isn't active",
         "team_memberships": "what is shared with a team is seen by who is in it",
     },
+    "engine/reads/queries.py": {
+        "accounts": "a read is shown with who read",
+        "event_parties": "reads are events, found by whom they concern",
+        "events": "likewise",
+        "fhir_servers": "and with the name of the FHIR server",
+        "grants": "whom a read concerns is one statement: the persons with a grant on a patient, and whose the grants are that were used",
+        "organizations": "and with whose server it is, and for whom he read",
+    },
+    "engine/suspensions/queries.py": {
+        "fhir_servers": "who is told of a suspension is one statement: the FHIR server, and its organization",
+        "organizations": "likewise",
+    },
     "engine/teams/queries.py": {"accounts": "a member is shown with his name"},
     "engine/deliveries/queries.py": {
         "accounts": "to whom a mail goes and what it is about, read when it is sent and never before",
@@ -117,6 +132,8 @@ READERS = {
         "organizations": "likewise: the names",
         "partnerships": "likewise: the two sides, for no actor that is one of them",
     },
+    "engine/fhir_references/actions.py": {"fhir_servers": "likewise, what was noted of them"},
+    "engine/access/on_server.py": {"grants": "the question, about all patients of one FHIR server"},
     "engine/fhir_resources/actions.py": {
         "fhir_servers": "the resources of a server that was removed are deleted with it, some at a time"
     },
@@ -191,6 +208,7 @@ SELECTORS = {
     "engine/teams/actions.py": "the teams of one organization, inside the UPDATE that leaves them",
     "engine/events.py": "the trail",
     "engine/fhir_resources/actions.py": "rows of many resources, made by INSERT … SELECT, and which to delete, inside the DELETE",
+    "engine/fhir_references/actions.py": "rows of many references, made by INSERT … SELECT, and which to delete, inside the DELETE",
     "engine/grants/on_servers.py": "the FHIR servers of one organization, inside the UPDATE",
     "engine/grants/actions.py": "rows of a new pair of grants, made by INSERT … SELECT",
     "engine/idempotency.py": "one table, one file",

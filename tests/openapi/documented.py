@@ -65,6 +65,8 @@ class Documented:
         request, status = response.request, response.status_code
         if status in UNPROMISED or status == MISDIRECTED:
             return
+        if request.url.path.startswith("/fhir/"):
+            return  # told by a CapabilityStatement, as FHIR has it
         operation = self.operation(request.method, request.url.path)
         if operation is None:
             assert status in NO_OPERATION, f"{request.method} {request.url.path} is in no table: {status}"

@@ -11,11 +11,11 @@ import pytest
 
 from engine.access.tables import DECISIONS, TODAY, Thing, digest, named, subject_of
 from hospitium.doors.authzen import questions as door
-from hospitium.doors.authzen.questions import ENOUGH, MOST_IN_A_STATEMENT, WORKERS, Questions
+from hospitium.doors.authzen.questions import ENOUGH, MOST_IN_A_STATEMENT, MOST_WAITING, WORKERS, Questions
 from hospitium.engine.access.asking import Answer, Asked, Asker, answer
 from hospitium.engine.access.decide import Allowed, Decision, Denied
 from hospitium.engine.access.naming import Named
-from hospitium.engine.errors import Forbidden, OrganizationInactive, Refusal, SessionEnded, Unavailable
+from hospitium.engine.errors import Busy, Forbidden, OrganizationInactive, Refusal, SessionEnded, Unavailable
 from hospitium.engine.levels import Level
 from hospitium.engine.secrets import ServiceKeyText
 from hospitium.storage.database import Collision, DatabaseUnavailable
@@ -121,10 +121,10 @@ class FromTheRunning(Questions):
         super().__init__(*given)
         self._asked: dict[Named, asyncio.Future[list[Answer]]] = {}
 
-    async def _answers(self, asked: Sequence[Asked]) -> list[Answer]:
-        question = asked[0].named
+    async def _answers(self, digest: bytes, questions: Sequence[Named]) -> list[Answer]:
+        question = questions[0]
         if question not in self._asked:
-            self._asked[question] = asyncio.ensure_future(super()._answers(asked))
+            self._asked[question] = asyncio.ensure_future(super()._answers(digest, questions))
         try:
             return await asyncio.shield(self._asked[question])
         finally:
@@ -421,3 +421,52 @@ async def test_a_connection_that_is_broken_off_is_unavailable_and_the_next_quest
         await asked
     (decision,) = await questions.ask(ServiceKeyText("harbor"), [question])
     assert isinstance(decision, Allowed)
+
+
+# -- turns -------------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_asks_little_does_not_wait_behind_all_that_another_asks(statements: Statements) -> None:
+    questions = asking(statements)
+    statements.hold()
+    first = [
+        asyncio.ensure_future(questions.ask(ServiceKeyText("busy"), ONE * MOST_IN_A_STATEMENT))
+        for _ in range(8)
+    ]
+    await comes_to(lambda: statements.running == WORKERS)
+    little = asyncio.ensure_future(questions.ask(ServiceKeyText("quiet"), ONE))
+    await asyncio.sleep(0)
+    before = len(statements.begun)
+    statements.let_go()
+    await little
+    digests = [{one.digest for one in begun} for begun in statements.begun[before : before + 2]]
+    assert any(ServiceKeyText("quiet").digest() in found for found in digests), "it waited behind the other's"
+    await asyncio.gather(*first)
+
+
+async def test_a_key_that_asks_far_too_much_at_once_is_told_to_come_back(statements: Statements) -> None:
+    questions = asking(statements)
+    statements.hold()
+
+    async def more(count: int) -> list[asyncio.Future[Any]]:
+        made = [asyncio.ensure_future(questions.ask(KEY, ONE * MOST_IN_A_STATEMENT)) for _ in range(count)]
+        await asyncio.sleep(0.01)
+        return made
+
+    many = await more(1) + await more(1)
+    await comes_to(lambda: statements.running == WORKERS)
+    many += await more(MOST_WAITING // MOST_IN_A_STATEMENT)
+    async with asyncio.timeout(BOUND):
+        with pytest.raises(Busy):
+            await questions.ask(KEY, ONE)
+        quiet = asyncio.ensure_future(questions.ask(ServiceKeyText("quiet"), ONE))
+        statements.let_go()
+        answers = await asyncio.gather(*many)
+        await quiet
+    assert all(len(one) == MOST_IN_A_STATEMENT for one in answers)
+
+
+async def test_many_questions_are_not_asked_for_a_key_nobody_has(ground: Ground) -> None:
+    questions = asking(ground.database)
+    with pytest.raises(SessionEnded):
+        await questions.admit(ServiceKeyText("hsk_nobody"))

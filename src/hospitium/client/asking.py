@@ -8,6 +8,7 @@ What may be asked again is asked again: every question only reads. Nothing but a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from itertools import islice
@@ -230,7 +231,7 @@ class Asking:
         """Send a request until it is answered, or as long as there is time. Raises GuardUnavailable."""
         if after is not None and not _POSITION.fullmatch(after):
             raise ValueError("after must be a position, as a write answers with")
-        content, patience = msgspec.json.encode(body), self._patience
+        content, patience = _encoded(body), self._patience
         deadline = patience.clock() + patience.within
         tries = 0
         while True:
@@ -293,6 +294,15 @@ def _several_members(batch: list[Question], semantic: Semantic) -> dict[str, Any
     return {**common, "evaluations": rest, "options": {"evaluations_semantic": semantic.name}}
 
 
+def _encoded(body: dict[str, Any]) -> bytes:
+    """Return what is sent. Raises QuestionRefused: half of a character is in no text that a server could be sent."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        detail = "a text of the question holds half of a character"
+        raise errors.QuestionRefused(_MISTAKEN, "invalid", detail, "") from None
+
+
 def _batches(questions: Iterable[Question]) -> Iterator[list[Question]]:
     rest = iter(questions)
     while batch := list(islice(rest, MOST_QUESTIONS)):
@@ -326,6 +336,16 @@ def _decoded(reply: Reply, shape: type[T], media_type: str) -> T | None:
     if reply.content_type.partition(";")[0].strip().lower() != media_type:
         return None
     try:
-        return msgspec.json.decode(reply.body, type=shape)
-    except (msgspec.DecodeError, RecursionError):
+        found = msgspec.json.decode(reply.body, type=shape)
+        # That parser takes the last of two members with one name. Others take the first, so what it says is no answer.
+        json.loads(reply.body.decode(), object_pairs_hook=_once_each)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
+    return found
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is given twice")
+    return members

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hospitium.engine import idempotency
 from hospitium.engine.deliveries import actions as deliveries
+from hospitium.engine.fhir_references import actions as references
 from hospitium.engine.fhir_resources import actions as resources
 from hospitium.engine.invites import actions as invites
 from hospitium.engine.links import actions as links
@@ -57,8 +58,9 @@ async def expire_one_person_offer(ctx: Context) -> bool:
 
 
 async def forget_removed_resources(ctx: Context) -> bool:
-    """Delete some of the resources that a FHIR server had that was removed."""
-    return await resources.forget_some_removed(ctx)
+    """Delete some of the resources that a FHIR server had that was removed, and of what was noted of it."""
+    has_more = await resources.forget_some_removed(ctx)
+    return await references.forget_some_removed(ctx) or has_more
 
 
 async def tidy_sessions(ctx: Context) -> bool:

@@ -27,10 +27,12 @@ def cursor(request: Request[Any, Any, Any], place: list[Any], *bound_to: Any) ->
     return base64.urlsafe_b64encode(key.number.to_bytes(_NUMBER) + sealed).decode().rstrip("=")
 
 
-def place_of(request: Request[Any, Any, Any], field: str, given: str, *bound_to: Any) -> list[Any]:
+def place_of(
+    request: Request[Any, Any, Any], field: str, given: str, *bound_to: Any, longest: int = LONGEST_CURSOR
+) -> list[Any]:
     """Return the place that a cursor holds. Raises Invalid: it is none of ours, was altered, or is another caller's or question's."""
     refused = Invalid(field, "must be what the part before it gave, for the same question")
-    if len(given) > LONGEST_CURSOR or not given.isascii():
+    if len(given) > longest or not given.isascii():
         raise refused
     try:
         raw = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)

@@ -8,12 +8,17 @@ from __future__ import annotations
 import enum
 import re
 import typing
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from litestar.exceptions import ClientException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from hospitium.engine.errors import Invalid
 from hospitium.engine.json_text import parse, printable
+
+if TYPE_CHECKING:
+    from litestar.types import Receive
 
 T = TypeVar("T")
 
@@ -43,6 +48,20 @@ def read(body: bytes, content_type: str | None, shape: type[T]) -> T:
     if kind.strip(" \t").lower() != "application/json" or not _is_utf8(parameters):
         raise WrongContentType
     return convert(parse(body), shape)
+
+
+async def whole_body(receive: Receive) -> bytes:
+    """Return the body of a request as it came. Raises RequestEntityTooLarge; ClientException (who asks is gone)."""
+    body: bytes = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientException("client disconnected prematurely")
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise RequestEntityTooLarge
+        if not message.get("more_body"):
+            return body
 
 
 def convert(value: Any, shape: type[T]) -> T:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from hospitium.doors.client_address import Network
     from hospitium.doors.openapi.published import Published
     from hospitium.doors.passwords import PasswordGate
+    from hospitium.doors.reading import Reading
+    from hospitium.doors.recording import Recorder
     from hospitium.doors.service_key_use import ServiceKeyUse
     from hospitium.doors.streams import Streams
+    from hospitium.doors.turns import Turns
     from hospitium.doors.unit_of_work import UnitOfWork
     from hospitium.edge import Edge
     from hospitium.engine.partnerships.rules import PartnershipRules
@@ -50,6 +53,8 @@ class Surroundings(NamedTuple):
     sealing_keys: dict[int, SealingKey]
     egress: Egress
     remote_fhir: RemoteFhir
+    recorder: Recorder
+    reading: Reading
     invite_life: timedelta | None
     rules: PartnershipRules
     registration: str
@@ -61,7 +66,13 @@ class Surroundings(NamedTuple):
     metrics: Metrics
     tracing: Tracing | None
     streams: Streams
+    turns: Turns
     stopping: asyncio.Event
+
+    @property
+    def digest_key(self) -> bytes:
+        """The key behind what was asked is kept: the oldest, which a rotation of keys leaves in the ring."""
+        return self.link_keys[min(self.link_keys)].key
 
     @property
     def post(self) -> Post:

@@ -26,7 +26,7 @@ from hospitium.engine.errors import (
     Unavailable,
 )
 from hospitium.engine.events import EventKind
-from hospitium.engine.permissions import RULES, Need, Permission, require
+from hospitium.engine.permissions import RULES, Need, Permission, noun_of, require
 from hospitium.engine.secrets import ServiceKeyText
 from hospitium.engine.service_keys.queries import actor_of as actor_of_key
 from hospitium.engine.service_keys.record import NO_KEY
@@ -127,6 +127,24 @@ class UnitOfWork:
                 entering=entering,
                 seen=self._seen,
             )
+
+    async def asker(self, request: Request[Any, Any, Any]) -> UUID:
+        """Return by which account or service key a request was sent: for what makes askers wait, before it runs their deed.
+
+        Raises NotSignedIn, SessionEnded, Unavailable.
+        """
+        shown: SessionCookie | None = getattr(request.state, "session", None)
+        who = shown or self._access_tokens.shown(request.headers.get("authorization"), self.clock())
+        try:
+            async with self._database.transaction() as tx:
+                actor = await _found(tx, who, self.clock())
+        except (Collision, DatabaseUnavailable) as reason:
+            _log.warning("database unavailable", reason=str(reason))
+            raise Unavailable(RETRY_AFTER) from None
+        asker = actor.service_key_id or actor.account_id
+        if asker is None:
+            raise NotSignedIn
+        return asker
 
     async def catches_up(self, position: Position) -> bool:
         """Return True when the database has the write of a position, which it has at once unless it is a replica; it is given two
@@ -232,7 +250,7 @@ async def _keep_refusal(
             await events.record(
                 Context(tx, actor, now),
                 EventKind.REFUSED,
-                subject=(permission.value.partition(".")[0].removesuffix("s"), about),
+                subject=(noun_of(permission), about),
                 permission=permission.value,
                 refusal=type(refusal).__name__,
             )

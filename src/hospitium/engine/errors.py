@@ -169,11 +169,13 @@ class SessionEnded(NotSignedIn):
 
 
 class Forbidden(Refusal):
-    """The caller knows of it, but may not do this; `administrators_only` if an administrator of his organization may."""
+    """The caller knows of it, but may not do this; `administrators_only` if an administrator of his organization may; `field` names what he
+    may not send."""
 
-    def __init__(self, message: str, *, administrators_only: bool = False) -> None:
+    def __init__(self, message: str, *, administrators_only: bool = False, field: str | None = None) -> None:
         super().__init__(message)
         self.administrators_only = administrators_only
+        self.field = field
 
 
 class WrongSide(Forbidden):

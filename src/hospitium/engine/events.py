@@ -124,6 +124,10 @@ class EventKind(StrEnum):
     FHIR_SERVER_REMOVED = "fhir_server.removed"
     FHIR_SERVER_LOADED = "fhir_server.loaded"
     FHIR_SERVER_SEARCHED = "fhir_server.searched"
+    FHIR_READ = "fhir.read"
+    FHIR_READ_REFUSED = "fhir.read_refused"
+    PATIENT_SUSPENDED = "patient.suspended"
+    PATIENT_CONFIRMED = "patient.confirmed"
     GRANT_MADE = "grant.made"
     GRANT_ENDED = "grant.ended"
     PERSON_CREATED = "person.created"
@@ -160,6 +164,7 @@ class PartyKind(StrEnum):
     ORGANIZATION = "organization"
     ACCOUNT = "account"
     PERSON = "person"
+    PATIENT = "patient"  # of a FHIR server, named by what `reads` derives from server and id
 
 
 events = Table(
@@ -245,28 +250,21 @@ def _recording() -> Any:
 _RECORD = Statement(_recording())
 
 
+_SAID_OF_EACH = (
+    "id", "kind", "actor_kind", "actor_account_id", "actor_organization_id", "actor_session_id", "subject_kind", "subject_id", "data",
+)  # fmt: skip
+
+
 def _recording_all() -> Any:
     told = (
-        func.unnest(
-            bindparam("ids", type_=ARRAY(Uuid)),
-            bindparam("subject_ids", type_=ARRAY(Uuid)),
-            bindparam("datas", type_=ARRAY(JSONB)),
-        )
-        .table_valued("id", "subject_id", "data", name="told")
+        func.unnest(*(bindparam(f"{name}s", type_=ARRAY(events.c[name].type)) for name in _SAID_OF_EACH))
+        .table_valued(*_SAID_OF_EACH, name="told")
         .render_derived()
     )
     columns = {
-        "id": told.c.id,
+        **{name: told.c[name] for name in _SAID_OF_EACH},
         "at": bindparam("at", type_=TIMESTAMP(timezone=True)),
         "transaction": literal_column("pg_current_xact_id()::text::bigint"),
-        "kind": bindparam("kind", type_=Text),
-        "actor_kind": bindparam("actor_kind", type_=Text),
-        "actor_account_id": bindparam("actor_account_id", type_=Uuid),
-        "actor_organization_id": bindparam("actor_organization_id", type_=Uuid),
-        "actor_session_id": bindparam("actor_session_id", type_=Uuid),
-        "subject_kind": bindparam("subject_kind", type_=Text),
-        "subject_id": told.c.subject_id,
-        "data": told.c.data,
     }
     written = (
         insert(events)
@@ -357,6 +355,7 @@ class Told(NamedTuple):
     accounts: Iterable[UUID | None] = ()
     data: Mapping[str, Any] = MappingProxyType({})
     persons: Iterable[UUID | None] = ()
+    patients: Iterable[UUID | None] = ()
 
     def parties(self, actor: Actor) -> dict[UUID, str]:
         """Return who is concerned, and as what."""
@@ -367,7 +366,8 @@ class Told(NamedTuple):
         }
         accounts = {party: PartyKind.ACCOUNT.value for party in (*self.accounts, actor.account_id) if party}
         persons = {party: PartyKind.PERSON.value for party in self.persons if party}
-        return organizations | accounts | persons
+        patients = {party: PartyKind.PATIENT.value for party in self.patients if party}
+        return organizations | accounts | persons | patients
 
     def said(self) -> dict[str, Any]:
         """Return its data without what is not said."""
@@ -406,34 +406,47 @@ async def record(
 
 async def record_all(ctx: Context, kind: EventKind, told: Sequence[Told]) -> None:
     """Write that the same happened to several of one noun, in one statement; in the order given."""
-    if not told:
+    await record_each(ctx, [(ctx.actor, kind, one) for one in told])
+
+
+async def record_each(ctx: Context, what: Sequence[tuple[Actor, EventKind, Told]]) -> None:
+    """Write what several did at one instant, in one statement; in the order given."""
+    if not what:
         return
-    ids = [ctx.new_id() for _ in told]
+    rows = [
+        {
+            "id": ctx.new_id(),
+            **_who(actor),
+            "kind": kind.value,
+            "subject_kind": told.subject[0],
+            "subject_id": told.subject[1],
+            "data": told.said(),
+        }
+        for actor, kind, told in what
+    ]
     parties = [
-        (event_id, party, party_kind)
-        for event_id, one in zip(ids, told, strict=True)
-        for party, party_kind in one.parties(ctx.actor).items()
+        (row["id"], party, party_kind)
+        for row, (actor, _, told) in zip(rows, what, strict=True)
+        for party, party_kind in told.parties(actor).items()
     ]
     await _RECORD_ALL.run(
         ctx.tx,
-        ids=ids,
-        subject_ids=[one.subject[1] for one in told],
-        datas=[one.said() for one in told],
+        at=ctx.now,
+        **{f"{name}s": [row[name] for row in rows] for name in _SAID_OF_EACH},
         party_events=[event_id for event_id, _, _ in parties],
         party_ids=[party for _, party, _ in parties],
         party_kinds=[party_kind for _, _, party_kind in parties],
-        **_common(ctx, kind, told[0].subject[0]),
     )
 
 
 def _common(ctx: Context, kind: EventKind, noun: str) -> dict[str, Any]:
-    actor = ctx.actor
+    return {"at": ctx.now, "kind": kind.value, **_who(ctx.actor), "subject_kind": noun}
+
+
+def _who(actor: Actor) -> dict[str, Any]:
     return {
-        "at": ctx.now,
-        "kind": kind.value,
         "actor_kind": actor.kind.value,
         "actor_account_id": actor.account_id,
         "actor_organization_id": actor.organization_id,
         "actor_session_id": actor.session_id,
-        "subject_kind": noun,
     }

@@ -9,23 +9,33 @@ from __future__ import annotations
 import json
 import math
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from hospitium.engine.errors import Invalid
 
 DEEPEST_NESTING = 64
+MOST_DIGITS = 40  # of a decimal: FHIR asks for 18, and a power of ten in few letters can fill a disk
+_DIGITS_OF_A_MACHINE = 18  # fit in 64 bits, whatever they are
 # Possessive, and content with a string that never ends: with backtracking, a body of escaped quotes costs its square.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def parse(body: bytes) -> Any:
-    """Parse JSON text strictly; Invalid otherwise."""
+def parse(body: bytes, *, digit_for_digit: bool = False) -> Any:
+    """Parse JSON text strictly; Invalid otherwise.
+
+    `digit_for_digit`: as FHIR wants decimals kept, numbers that a machine number would change are Decimals.
+    """
     if body.count(b"[") + body.count(b"{") > DEEPEST_NESTING and _is_too_deep(body):
         raise Invalid("body", f"must not be nested deeper than {DEEPEST_NESTING}")
     try:
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_number
+            body.decode("utf-8"),
+            object_pairs_hook=_members,
+            parse_constant=_no_constant,
+            parse_float=_decimal if digit_for_digit else _number,
+            parse_int=_whole if digit_for_digit else None,
         )
     except Invalid:
         raise
@@ -68,6 +78,20 @@ def _number(text: str) -> float:
     """Read a number that isn't whole; one that no machine number is near (1e400, 1e-400) would become another in silence."""
     number = float(text)
     if number in (math.inf, -math.inf) or (number == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+        raise Invalid("body", "has a number that is out of range")
+    return number
+
+
+def _whole(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _DIGITS_OF_A_MACHINE else _decimal(text)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise Invalid("body", "has a number that is out of range") from None
+    if len(number.as_tuple().digits) > MOST_DIGITS or not -MOST_DIGITS <= number.adjusted() <= MOST_DIGITS:
         raise Invalid("body", "has a number that is out of range")
     return number
 

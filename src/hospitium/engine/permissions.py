@@ -94,6 +94,9 @@ class Permission(StrEnum):
     SEE_FHIR_SERVERS = "fhir_servers.see"
     KEEP_FHIR_SERVERS = "fhir_servers.keep"
     LOAD_RESOURCES = "fhir_servers.load"
+    READ_FHIR = "fhir.read"
+    SEE_READS = "persons.see_reads"
+    SEE_SERVER_READS = "fhir_servers.see_reads"
     SEE_GRANTS = "grants.see"
     MAKE_GRANT = "grants.make"
     END_GRANT = "grants.end"
@@ -184,6 +187,9 @@ RULES: Mapping[Permission, Rule] = {
     Permission.SEE_FHIR_SERVERS: Rule(Need.STAFF, "Staff may see the FHIR servers of the own organization."),
     Permission.KEEP_FHIR_SERVERS: Rule(Need.ADMINISTRATOR, "An administrator may set up, change, test and remove the FHIR servers of the own organization."),
     Permission.LOAD_RESOURCES: Rule(Need.OPERATOR, "The operator may load resources into a built-in FHIR server."),
+    Permission.READ_FHIR: Rule(Need.ACCOUNT, "A signed-in account may read, on a FHIR server, the patients it was granted there; with level 4 on all of it, all."),
+    Permission.SEE_READS: Rule(Need.ACCOUNT, "A signed-in account may see who read what was granted to the persons it looks after."),
+    Permission.SEE_SERVER_READS: Rule(Need.ADMINISTRATOR, "An administrator may see who read on the FHIR servers of the own organization, and whose reading was refused."),
     Permission.SEE_GRANTS: Rule(Need.ACCOUNT, "A signed-in account may see the grants by which it may do something on a FHIR server, and with level 6 there all that are on it."),
     Permission.MAKE_GRANT: Rule(Need.ACCOUNT, "A signed-in account with level 7 on a FHIR server may grant others access to it."),
     Permission.END_GRANT: Rule(Need.ACCOUNT, "A signed-in account that acts as owner of a FHIR server may end grants on it; one that administers a person, those of that person."),
@@ -214,6 +220,15 @@ KEY_MAY: Mapping[Permission, Scope] = {
     Permission.SEE_EVENTS: Scope.EVENTS,
 }
 """What a service key may do, if it has the scope; nothing else, not even what anyone may."""
+
+
+_SINGULARS = {"access": "access", "deliveries": "delivery", "metrics": "metrics"}
+
+
+def noun_of(permission: Permission) -> str:
+    """Return what a permission is about: the noun of the events that tell of its refusals."""
+    plural = permission.value.partition(".")[0]
+    return _SINGULARS.get(plural, plural.removesuffix("s"))
 
 
 def require(actor: Actor, permission: Permission) -> None:

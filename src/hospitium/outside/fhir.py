@@ -1,4 +1,4 @@
-"""FHIR servers elsewhere (R4), asked one thing at a time: the resource that was named, or nothing (threats F-30 to F-35).
+"""FHIR servers elsewhere (R4), asked one thing at a time: what was named, or nothing (threats F-13, F-16, F-17, F-30 to F-37).
 
 A request is built from checked parts and looked at once more, whole, before it leaves. An answer is read strictly, and what
 it holds is checked against what was asked: a server may be broken, or somebody else's by now. Whoever asked us learns that it
@@ -7,36 +7,54 @@ is away or wrong; what it said stays between it and us, and isn't logged either.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from hospitium.engine.errors import FhirServerAway, FhirServerWrong, Invalid
+from hospitium.engine.errors import FhirServerAway, FhirServerWrong, Invalid, NotFound
 from hospitium.engine.json_text import parse
 from hospitium.engine.secrets import Secret
 from hospitium.outside.breaker import PAUSE, Breaker
-from hospitium.outside.http import Blocked, Limits, NoAnswer, TooSlow, Unreachable, checked_url
+from hospitium.outside.fhir_departures import Departure
+from hospitium.outside.fhir_pages import WAY, Found, NotAPage, most_on, page
+from hospitium.outside.http import (
+    LONGEST_URL,
+    Blocked,
+    Limits,
+    NoAnswer,
+    TooSlow,
+    Unreachable,
+    checked_url,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from hospitium.outside.http import Answer, Egress
 
 CONNECT = 3.0  # seconds
-WHOLE = 10.0  # seconds
-LARGEST_RESOURCE = 2 * 1024 * 1024  # bytes of a Patient, or of a page of a search
+WHOLE = 10.0  # seconds, while somebody waits to invite
+WHOLE_READING = 20.0  # seconds, while somebody waits to read
+LARGEST_PATIENT = 2 * 1024 * 1024  # bytes of a Patient, or of the page with those who have an identifier
+LARGEST_RESOURCE = 8 * 1024 * 1024  # bytes of any resource
+LARGEST_PAGE = 16 * 1024 * 1024  # bytes of a page of a search
+MOST_PARTS = 1_000_000  # members and elements of an answer, which may each take a hundred bytes of memory
+LARGE = 256 * 1024  # bytes of an answer that is read beside the loop, which has others to serve
 LARGEST_METADATA = 8 * 1024 * 1024  # bytes of a CapabilityStatement, which lists all a server can do
 RETRY_AFTER = 5  # seconds until a server that just failed may be there again
 LONGEST_TOKEN = 4_000  # characters of an identifier, as it is sent
 LONGEST_SOFTWARE = 100  # characters of what a server calls itself that are kept
 ENOUGH = 2  # patients tell "one" from "several"
-_READING: Final = Limits(CONNECT, WHOLE, LARGEST_RESOURCE)
+_READING: Final = Limits(CONNECT, WHOLE, LARGEST_PATIENT)
+_READING_ONE: Final = Limits(CONNECT, WHOLE_READING, LARGEST_RESOURCE)
+_READING_A_PAGE: Final = Limits(CONNECT, WHOLE_READING, LARGEST_PAGE)
 _LOOKING: Final = Limits(CONNECT, WHOLE, LARGEST_METADATA)
 _OK, _NOT_FOUND, _GONE = 200, 404, 410
 _REFUSING = (401, 403)
@@ -48,6 +66,12 @@ _ASKED = re.compile(
     r"|Patient/(?!\.+$)[A-Za-z0-9.-]{1,64}"
     r"|Patient\?identifier=(?:[A-Za-z0-9_.~-]|%[0-9A-F]{2})+&_count=2)"
 )
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
+_ONE = re.compile(r"/[A-Z][A-Za-z]{1,63}/(?!\.+$)[A-Za-z0-9.-]{1,64}")
+# No chain, no `_has`, no `_include`: a name is a parameter of the resource itself, or one of those that narrow and order.
+_NAME = r"(?:[a-z][A-Za-z0-9-]{0,63}|_(?:id|lastUpdated|count|sort))(?::[A-Za-z-]{1,64})?"
+_PAIR = rf"{_NAME}=(?:[A-Za-z0-9_.~-]|%[0-9A-F]{{2}})*"
+_SEARCH = re.compile(rf"/[A-Z][A-Za-z]{{1,63}}(?:\?{_PAIR}(?:&{_PAIR})*)?")
 _JSON = re.compile(
     r"application/(?:fhir\+)?json(?P<parameters>(?:[ \t]*;[ \t]*[\w-]+=(?:[\w.+-]+|\"[\w.+ -]*\"))*)",
     re.IGNORECASE,
@@ -165,6 +189,57 @@ class RemoteFhir:
             _refuse(server, "more pages")
         return found[:ENOUGH]
 
+    async def read(
+        self, server: RemoteServer, type_: str, id_: str
+    ) -> dict[str, Any] | Literal[Departure.GONE] | None:
+        """Return the resource of this type and id; None if there is none, GONE if the server says that there was one.
+
+        Numbers that aren't whole are Decimals, digit for digit. A type or id that no resource can have has none, and nobody
+        is asked. Raises FhirServerAway, FhirServerWrong.
+        """
+        if not _TYPE.fullmatch(type_) or not _RESOURCE_ID.fullmatch(id_):
+            return None
+        answer = await self._ask(server, f"/{type_}/{id_}", _READING_ONE, _ONE)
+        if answer.status == _NOT_FOUND:
+            return None
+        if answer.status == _GONE:
+            return Departure.GONE
+        resource = await _resource_digit_for_digit(server, answer, type_)
+        if resource.get("id") != id_:
+            _refuse(server, "another resource")
+        return resource
+
+    async def search(self, server: RemoteServer, type_: str, pairs: Iterable[tuple[str, str]]) -> Found:
+        """Return the first page of a search: resources of this type, of which each has still to be looked at by whoever asks.
+
+        `pairs`: names and values, not yet as in a URL. A server may leave some of them out of account.
+        Raises Invalid (more than a URL can hold), FhirServerAway, FhirServerWrong.
+        """
+        asked = list(pairs)
+        # Each by itself: `code=a&patient` would look like two of ours in the whole.
+        if not all(re.fullmatch(_NAME, name) for name, _ in asked):
+            _refuse(server, "question")
+        query = "&".join(f"{name}={_sent(name, value)}" for name, value in asked)
+        path = f"/{type_}?{query}" if query else f"/{type_}"
+        if len(server.base_url) + len(path) > LONGEST_URL:
+            raise Invalid("query", "asks for more than a FHIR server elsewhere can be asked at once")
+        answer = await self._ask(server, path, _READING_A_PAGE, _SEARCH)
+        return await _page(server, answer, type_, path)
+
+    async def follow(self, server: RemoteServer, next_: str) -> Found:
+        """Return the page that `next` of the one before leads to, wherever it was kept meanwhile.
+
+        Raises NotFound (servers forget their pages after a while), FhirServerAway, FhirServerWrong.
+        """
+        type_, _, path = next_.partition(" ")
+        form = WAY.fullmatch(path)
+        if not _TYPE.fullmatch(type_) or form is None or form["type"] not in (None, type_):
+            _refuse(server, "way on")
+        answer = await self._ask(server, path, _READING_A_PAGE, WAY)
+        if answer.status in (_NOT_FOUND, _GONE):
+            raise NotFound("page")
+        return await _page(server, answer, type_, path)
+
     async def test(self, server: RemoteServer) -> Metadata:
         """Return what a server says it is (`/metadata`). Raises FhirServerAway, FhirServerWrong if it isn't R4 in JSON."""
         answer = await self._ask(server, "/metadata", _LOOKING)
@@ -174,8 +249,10 @@ class RemoteFhir:
             _refuse(server, "version of FHIR")
         return Metadata(version, _software(statement.get("software")))
 
-    async def _ask(self, server: RemoteServer, path: str, limits: Limits) -> Answer:
-        """Ask one thing; return an answer that says yes, or that there is no such thing."""
+    async def _ask(
+        self, server: RemoteServer, path: str, limits: Limits, form: re.Pattern[str] = _ASKED
+    ) -> Answer:
+        """Ask one thing, of this form; return an answer that says yes, or that there is no such thing."""
         key = (server.id, server.base_url)
         breaker = self._breakers.setdefault(key, Breaker(self._clock))
         wait = breaker.enter()
@@ -183,7 +260,7 @@ class RemoteFhir:
             raise FhirServerAway(wait)
         outcome: Answer | NoAnswer | None = None
         try:
-            outcome = await self._outcome(server, path, limits)
+            outcome = await self._outcome(server, path, limits, form)
         finally:
             breaker.leave(was_there=None if outcome is None else not _is_away(outcome))
             if breaker.is_as_new:
@@ -195,12 +272,14 @@ class RemoteFhir:
             _refuse(server, **_told(outcome))
         return outcome
 
-    async def _outcome(self, server: RemoteServer, path: str, limits: Limits) -> Answer | NoAnswer:
+    async def _outcome(
+        self, server: RemoteServer, path: str, limits: Limits, form: re.Pattern[str]
+    ) -> Answer | NoAnswer:
         headers = {"Accept": "application/fhir+json", "User-Agent": "Hospitium"}
         if server.credentials is not None:
             headers["Authorization"] = server.credentials.authorization
         try:
-            return await self._got(server, _whole(server, path), headers, limits)
+            return await self._got(server, _whole(server, path, form), headers, limits)
         except NoAnswer as reason:
             return reason
 
@@ -216,11 +295,11 @@ class RemoteFhir:
             raise Unreachable(blocked.kind) from None
 
 
-def _whole(server: RemoteServer, path: str) -> str:
-    """Return the URL of what is asked, as it will be sent: the base as it was checked, and what one of our questions looks like."""
+def _whole(server: RemoteServer, path: str, form: re.Pattern[str]) -> str:
+    """Return the URL of what is asked, as it will be sent: the base as it was checked, and what a question of this form looks like."""
     base = base_url(server.base_url, allow_private=server.allow_private)
     url = checked_url(base + path, allow_private=server.allow_private)
-    if not str(url).startswith(base) or not _ASKED.fullmatch(str(url).removeprefix(base)):
+    if not str(url).startswith(base) or not form.fullmatch(str(url).removeprefix(base)):
         raise Blocked("question")
     return str(url)
 
@@ -243,14 +322,46 @@ def _refuse(server: RemoteServer, problem: str, status: int | None = None) -> No
     raise FhirServerWrong from None
 
 
-def _resource(server: RemoteServer, answer: Answer, kind: str) -> dict[str, Any]:
+async def _page(server: RemoteServer, answer: Answer, type_: str, path: str) -> Found:
+    bundle = await _resource_digit_for_digit(server, answer, "Bundle")
+    try:
+        found = page(
+            bundle,
+            base=base_url(server.base_url, allow_private=server.allow_private),
+            allow_private=server.allow_private,
+            type_=type_,
+            most=most_on(path.partition("?")[2]),
+            at=f"{type_} {path}",
+        )
+    except NotAPage as reason:
+        _refuse(server, reason.problem)
+    if found.left_out or found.is_cut:
+        _log.warning(
+            "a FHIR server gives what wasn't asked for",
+            server=str(server.id),
+            left_out=found.left_out,
+            is_cut=found.is_cut,
+        )
+    return found
+
+
+async def _resource_digit_for_digit(server: RemoteServer, answer: Answer, kind: str) -> dict[str, Any]:
+    """Return the resource of this type that an answer is, its decimals as they were written; refuse anything else."""
+    if sum(map(answer.body.count, (b",", b"{", b"["))) > MOST_PARTS:
+        _refuse(server, "parts")
+    if len(answer.body) > LARGE:
+        return await asyncio.to_thread(_resource, server, answer, kind, decimals=True)
+    return _resource(server, answer, kind, decimals=True)
+
+
+def _resource(server: RemoteServer, answer: Answer, kind: str, *, decimals: bool = False) -> dict[str, Any]:
     """Return the resource of this type that an answer is; refuse anything else."""
     if answer.status != _OK:
         _refuse(server, "status", answer.status)
     if not _is_json(answer.content_type):
         _refuse(server, "content type")
     try:
-        resource = parse(answer.body)
+        resource = parse(answer.body, digit_for_digit=decimals)
     except Invalid:
         _refuse(server, "JSON")
     if not isinstance(resource, dict) or resource.get("resourceType") != kind:
@@ -262,6 +373,14 @@ def _is_json(content_type: str) -> bool:
     found = _JSON.fullmatch(content_type.strip())
     charsets = _CHARSET.findall(found["parameters"]) if found else []
     return found is not None and all(charset.lower() in ("utf-8", "utf8") for charset in charsets)
+
+
+def _sent(name: str, value: str) -> str:
+    """Return a value as it stands in a URL."""
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise Invalid(name, "must not contain half a character") from None
 
 
 def _token(system: str | None, value: str) -> str | None:

@@ -43,7 +43,7 @@ _COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 READERS = 2
-"""How many connections there are for `reading`, besides those of the pool."""
+"""How many connections there are for `reading`, besides those of the pool; and one more for `answers`."""
 # A transaction that was forgotten, or waits behind one, must not hold others up for ever.
 _SESSION = {
     "application_name": "hospitium",
@@ -85,11 +85,13 @@ class PoolState(NamedTuple):
 
 
 class Database:
-    """A pool of connections to one PostgreSQL database, and a small one for what is asked in one statement."""
+    """A pool of connections to one PostgreSQL database, a small one for what is asked in one statement, and a connection for asking
+    whether it is there."""
 
-    def __init__(self, pool: _Pool, readers: _Pool, patience: float) -> None:
+    def __init__(self, pool: _Pool, readers: _Pool, probe: _Pool, patience: float) -> None:
         self._pool = pool
         self._readers = readers
+        self._probe = probe
         self._patience = patience
         self._waiting = 0
 
@@ -113,11 +115,12 @@ class Database:
             # Nobody connects until somebody asks. Its statements take lists of any length, of which a plan for each would cost more
             # than what it finds.
             readers = await pool(0, READERS, plan_cache_mode="force_generic_plan", **_AS_WRITTEN)
-            return cls(await pool(min(2, size), size), readers, patience)
+            return cls(await pool(min(2, size), size), readers, await pool(0, 1), patience)
         except _CANT_ENTER as reason:
             raise DatabaseUnavailable(str(reason)) from reason
 
     async def close(self) -> None:
+        await self._probe.close()
         await self._readers.close()
         await self._pool.close()
 
@@ -168,9 +171,10 @@ class Database:
         return PoolState(pool.get_size(), pool.get_idle_size(), pool.get_max_size(), self._waiting)
 
     async def answers(self) -> bool:
-        """Whether the database answers a statement now."""
+        """Whether the database answers a statement now, however many wait for a connection of the pool: a balancer that took this
+        server out for being asked much would send all of it to the next."""
         try:
-            async with self._pool.acquire(timeout=2) as connection:
+            async with self._probe.acquire(timeout=2) as connection:
                 return bool(await connection.fetchval("SELECT true", timeout=2))
         except (*_UNAVAILABLE, asyncpg.PostgresError):
             return False

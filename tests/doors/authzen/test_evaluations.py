@@ -20,8 +20,9 @@ from doors.authzen.asking import (
     question,
     thing,
 )
+from doors.medable.sharing import defines, done
 from doors.native.problems import problem
-from hospitium.engine.ids import to_object_id
+from hospitium.engine.ids import parse_id, to_object_id
 from hospitium.engine.organizations import actions as organizations
 from hospitium.engine.permissions import Permission
 
@@ -102,6 +103,23 @@ async def test_ids_are_taken_in_every_spelling(app: Application) -> None:
         for kind in ("user", "account"):
             for its_id in ("record-1", str(record["id"]), to_object_id(record["id"])):
                 assert await app.allows(f"{kind}/{subject}", "read", f"record/{its_id}"), (subject, its_id)
+
+
+async def test_whoever_gives_a_name_takes_nothing_over(app: Application) -> None:
+    """An id of ours names what has it, though somebody's external id reads the same."""
+    house = app.house
+    await defines(house, name="c_scan", storage="external")
+    (scan,) = [done(await house.ada.post("/northside/v2/c_scans", {}))["_id"]]
+    assert not await app.allows("user/pat@mail.example", "delete", f"c_scan/{scan}")
+    for caller in (house.pat, house.ada):
+        answered = await caller.post("/northside/v2/c_scans", {"externalId": scan})
+        assert answered.status_code == (403 if caller is house.pat else 409)
+    # Nor does it by what was given before that was refused.
+    other = done(await house.pat.post("/northside/v2/c_scans", {}))["_id"]
+    async with house.database.transaction() as tx:
+        await tx.execute("UPDATE records SET external_id = $1 WHERE id = $2", scan, parse_id(other))
+    assert not await app.allows("user/pat@mail.example", "delete", f"c_scan/{scan}")
+    assert await app.allows("user/ada@northside.example", "delete", f"c_scan/{scan}")
 
 
 async def test_an_address_nobody_proved_names_nobody(house: House) -> None:
@@ -295,3 +313,12 @@ async def test_what_is_revoked_is_denied_at_once(app: Application) -> None:
     assert [one["id"] for one in (await app.says(SUBJECTS, question("user", "read", ONE)))["results"]] == [
         "alice"
     ]
+
+
+async def test_a_batch_without_any_question_needs_a_key_all_the_same(app: Application) -> None:
+    broken = {"evaluations": [{"subject": 1}, {}]}
+    answers = (await app.says(EVALUATIONS, broken))["evaluations"]
+    assert [one["decision"] for one in answers] == [False, False]
+    for key in ("hsk_" + "0" * 43, "hsk_" + "1" * 43):
+        answered = await Application(app.house, key).asks(EVALUATIONS, broken)
+        assert answered.status_code == 401

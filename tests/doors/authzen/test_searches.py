@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cast import House
+from cast import House, connected
 from clinic import JANE, PATIENTS, Clinic, add_server
 from doors.authzen.asking import ACTIONS, KEY, RESOURCES, SUBJECTS, Application, question
 from doors.native.problems import problem
@@ -168,3 +168,21 @@ async def test_organizations_and_fhir_servers_can_be_asked_about(house: House) -
     assert [one["id"] for one in servers["results"]] == [str(clinic.server_id)]
     assert await app.allows(ben, "update", f"FhirServer/{clinic.server_id}")
     assert KEY.startswith("hsk_")
+
+
+async def test_a_partners_staff_are_not_found(house: House) -> None:
+    await connected(house.rui, house.northside, house.ada)
+    app = await Application.open(house)
+    own, other = f"organization/{house.northside}", f"organization/{house.lakeside}"
+    told = await app.says(SUBJECTS, question("user", "connect", own))
+    assert (told["results"], told["page"]["total"]) == ([], 0)
+    (partner,) = (await app.says(SUBJECTS, question("organization", "connect", own)))["results"]
+    assert partner["id"] == str(house.lakeside)
+    # Its own are found on the partner, to which they may connect.
+    found = (await app.says(SUBJECTS, question("user", "connect", other)))["results"]
+    assert {one["id"] for one in found} == {str(house.accounts[name]) for name in ("ada", "ben")}
+    for resource, action in ((own, None), ("organization", "connect")):
+        path = ACTIONS if action is None else RESOURCES
+        asked = question("user/rui@lakeside.example", action, resource)
+        assert (await app.says(path, asked))["results"] == []
+    assert not await app.allows("user/rui@lakeside.example", "connect", own)

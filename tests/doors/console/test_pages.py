@@ -10,12 +10,14 @@ from cast import House
 from doors.console.test_links import ADA, EVE, LINKS, deeds, join_link, share_link
 from doors.console.visitor import Read, Visitor
 from doors.native.living import SECRET, mail_to, registers
-from hospitium.doors.console import accounts, assets, choosing, desk, texts
+from hospitium.doors.console import accounts, assets, choosing, desk, readers, record_words, texts
 from hospitium.doors.console.errors import TABLE, form_of
 from hospitium.doors.console.rendering import POLICY
 from hospitium.doors.console.routes import ROUTES
+from hospitium.doors.patient_summary import Part, Why
 from hospitium.engine.accounts.record import Language
 from hospitium.engine.object_types.record import GRANTABLE
+from hospitium.engine.persons.actions import LEVELS
 from hospitium.storage.database import Database, DatabaseUnavailable
 from house.tree import SOURCE
 
@@ -250,7 +252,7 @@ async def test_no_page_leads_anywhere_else(house: House) -> None:
     }
     assert gone_on_to == {
         'request, "/console/sign-out")',
-        "request, back)",  # one of three, whatever a form says: see test_invite_pages.py
+        "request, back)",  # one of ours, whatever a form says: see test_invite_pages.py
         'request, request.scope["path"]',  # the page that was asked
         "request, await where(request))",
         'request, f"{entrance.HOME}/{answered.verdict.invite_id}"',
@@ -333,6 +335,9 @@ def test_every_text_is_used_and_every_text_used_is_there() -> None:
         f"question.{way}.{part}" for way in ("ask", "new", "known", "signed_in") for part in ("title", "text")
     }
     named |= {f"share.may.{level}" for level in GRANTABLE}
+    named |= {f"holders.level.{int(level)}" for level in LEVELS}
+    named |= {f"record.mark.{mark}" for mark in record_words.MARKS} | {f"record.why.{why}" for why in Why}
+    named |= {f"record.{part}" for part in Part} | {f"reads.what.{kind}" for kind in readers.KINDS}
     named |= {
         f"wrong.{field}" for field in ("email", "first_name", "middle_name", "last_name", "security_answer")
     }

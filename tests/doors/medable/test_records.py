@@ -34,7 +34,7 @@ from doors.medable.sharing import (
     writes,
 )
 from hospitium.engine.accounts import actions as accounts
-from hospitium.engine.ids import new_id
+from hospitium.engine.ids import new_id, parse_id
 
 EVERY = ["update", "share", "read", "connected"]
 ENVELOPE = (
@@ -435,7 +435,15 @@ async def test_of_an_external_object_only_the_id_lives_here(house: House) -> Non
     for body, path in bodies:
         refused = await unchanged(house, writes(house.ada, "POST", "/c_scans", body))
         assert fault(refused, 400, "kValidationError")["path"] == path, body
-    for body, path in (({"externalId": "PACS-7"}, "externalId"), ({"_id": made["_id"]}, "_id")):
+    # The other spelling of an id that another has is taken, too; its own is its own.
+    uuid = str(parse_id(made["_id"]))
+    for body, path in (
+        ({"externalId": "PACS-7"}, "externalId"),
+        ({"externalId": made["_id"]}, "externalId"),
+        ({"externalId": made["_id"].upper()}, "externalId"),
+        ({"externalId": uuid}, "externalId"),
+        ({"_id": made["_id"]}, "_id"),
+    ):
         refused = await unchanged(house, writes(house.ben, "POST", "/c_scans", body))
         assert fault(refused, 409, "kExists")["path"] == path
     for body in ({"_id": made["_id"]}, {"externalId": "other"}, {"drug": "x"}):
@@ -453,11 +461,46 @@ async def test_of_an_external_object_only_the_id_lives_here(house: House) -> Non
     await house.must_be_sound()
 
 
+async def test_an_id_that_is_an_external_id_already_is_taken(house: House) -> None:
+    await defines(house, name="c_scan", storage="external")
+    await defines(house, name="c_slide", storage="external")
+    digits = [f"64b0000000000000000000a{n}" for n in range(5)]
+    spellings = [digits[0], digits[1].upper(), str(parse_id(digits[2])), str(parse_id(digits[3])).upper()]
+    for its_id, spelling in zip(digits, spellings, strict=False):
+        done(await house.ada.post(f"{AT}/c_scans", {"externalId": spelling}))
+        refused = await unchanged(house, writes(house.ada, "POST", "/c_scans", {"_id": its_id}))
+        assert fault(refused, 409, "kExists")["path"] == "_id", spelling
+        # What is called so in one type may have that id in another.
+        done(await house.ada.post(f"{AT}/c_slides", {"_id": its_id}))
+    own = done(await house.ada.post(f"{AT}/c_scans", {"_id": digits[4], "externalId": digits[4]}))
+    assert own["_id"] == digits[4]
+    await house.must_be_sound()
+
+
+async def test_only_staff_say_how_an_instance_is_called(house: House) -> None:
+    """Or whoever has an account would make one by the name under which the organization's application knows something else."""
+    await defines(house, name="c_scan", storage="external")
+    for caller in (house.pat, house.mia, house.rui):
+        for body, path in (
+            ({"externalId": "scan-42"}, "externalId"),
+            ({"_id": "64b000000000000000000001"}, "_id"),
+            ({"_id": "64b000000000000000000001", "externalId": "scan-42"}, "_id"),
+        ):
+            refused = await unchanged(house, writes(caller, "POST", "/c_scans", body))
+            told = fault(refused, 403, "kAccessDenied")
+            assert told["path"] == path
+            assert "staff" in told["message"]
+        done(await caller.post(f"{AT}/c_scans", {}))
+    for number, caller in enumerate((house.ben, house.ada)):
+        done(await caller.post(f"{AT}/c_scans", {"externalId": f"scan-{number}"}))
+    await house.must_be_sound()
+
+
 async def test_a_given_id_opens_nothing_that_has_the_same_one(house: House) -> None:
     await defines(house, name="c_scan", storage="external")
     ben = account_of(house, "ben")
     made = await connected(house.ben, ben, house.mia, address("mia"), 4, plural="accounts")
-    refused = await unchanged(house, writes(house.pat, "POST", "/c_scans", {"_id": ben}))
+    refused = await unchanged(house, writes(house.ada, "POST", "/c_scans", {"_id": ben}))
     assert fault(refused, 409, "kExists")["path"] == "_id"
     fault(await house.pat.get(f"{AT}/c_scans/{ben}/connections"), 404, "kNotFound", "notFound.instance")
     assert [one["_id"] for one in await on_it(house.ben, ben, "accounts")] == [made]

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
-from cast import Caller, House
+from cast import Caller, House, connected
 from clinic import JANE, Clinic
-from doors.authzen.asking import LAKESIDES_KEY, Application, question
+from doors.authzen.asking import KEY, LAKESIDES_KEY, Application, question
 from doors.medable.sharing import accepts, defines, makes, offers
 from doors.native.living import done
 from doors.native.problems import problem
 from doors.native.test_teams import team_of, writes
+from hospitium.engine.access import reach
+from hospitium.engine.access.decide import Denied
+from hospitium.engine.actor import Role
 from hospitium.engine.ids import parse_id
+from hospitium.engine.memberships import actions as memberships
 
 EXPLAIN, WHO, WHAT = "/v1/access/explain", "/v1/access/subjects", "/v1/access/resources"
 UNKNOWN = "0190a7e4-0000-8000-8000-000002485350"
@@ -268,6 +272,53 @@ async def test_a_key_is_told_what_is_its_organizations(house: House) -> None:
     problem(await lakeside.get(WHAT, account="bob"), 404, "not-found")
 
 
+# -- partners ----------------------------------------------------------------------------------------------------------
+
+
+async def test_who_works_for_a_partner_is_not_told(house: House) -> None:
+    """Rui administers lakeside, with which northside is connected, and works at northside, too, where ben does."""
+    await connected(house.rui, house.northside, house.ada)
+    await house.operate(
+        lambda ctx: memberships.add(ctx, house.accounts["rui"], house.northside, Role.SCHEDULER)
+    )
+    own, other = f"organization/{house.northside}", f"organization/{house.lakeside}"
+    await Application.open(house)
+    keys = {of: Caller(house.http, key) for of, key in (("northside", KEY), ("lakeside", LAKESIDES_KEY))}
+    for asker in (house.ada, keys["northside"]):
+        # Nobody is listed because he works there, and nobody is explained.
+        asked = {"type": "organization", "action": "connect"}
+        found = done(await asker.get(WHO, id=str(house.northside), **asked))
+        assert (found["accounts"], found["total"]) == ([], 0)
+        for who in (f"account/{house.accounts['rui']}", "account/rui@lakeside.example"):
+            told = await explains(asker, who, "connect", own)
+            assert (told["decision"], told["reason"], told["path"]) == (False, "there is no grant", [])
+        # What the partner may is told, and what the own people may by that; but not who of the partner's gave it.
+        told = await explains(asker, f"organization/{house.lakeside}", "connect", own)
+        assert (told["decision"], kinds(told["path"])) == (True, ["organization", "grant", "organization"])
+        grant = told["path"][1]
+        assert (grant["because"], "givenById" in grant, "givenByName" in grant) == (
+            "partnership",
+            False,
+            False,
+        )
+        reached = done(await asker.get(WHAT, account=str(house.accounts["ben"])))["resources"]
+        (connection,) = [one for one in reached if one["type"] == "organization"]
+        assert connection["id"] == str(house.lakeside)
+        assert "givenById" not in connection["path"][2]
+        assert kinds(connection["path"]) == ["account", "organization", "grant", "organization"]
+        # Of rui, who works here, no more than of anybody else who does.
+        reached = done(await asker.get(WHAT, account="rui@lakeside.example"))["resources"]
+        assert [one["id"] for one in reached if one["type"] == "organization"] == [str(house.lakeside)]
+    # Of ben, who works for northside alone, lakeside knows nothing.
+    for asker in (house.rui, keys["lakeside"]):
+        problem(await asker.get(WHAT, account="ben@northside.example"), 404, "not-found")
+        told = await explains(asker, "account/ben@northside.example", "connect", other)
+        assert (told["decision"], told["reason"]) == (False, "there is no grant")
+    # He knows it himself.
+    told = await explains(house.ben, f"account/{house.accounts['ben']}", "connect", other)
+    assert told["decision"] is True
+
+
 # -- cursors -----------------------------------------------------------------------------------------------------------
 
 
@@ -293,3 +344,40 @@ async def test_a_cursor_is_for_one_caller_and_one_question(house: House) -> None
     for altered in (good[:-1], good + "A", good * 2, "", "=", "é", good.swapcase()):
         answered = await house.ben.get(WHO, **asked, after=altered)
         assert answered.status_code == (200 if altered == "" else 400)
+
+
+# -- what ends meanwhile -----------------------------------------------------------------------------------------------
+
+
+async def test_a_list_goes_on_after_what_ended_between_two_statements(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was listed, and had ended when it was looked at, isn't told; what comes after it is."""
+    await defines(house)
+    made = sorted([str(parse_id(await makes(house.ben))) for _ in range(8)])
+    looked_at = reach.check_all
+
+    async def denying_some(ctx: Any, questions: Any) -> Any:
+        found = await looked_at(ctx, questions)
+        return [
+            Denied("the grant has ended") if question.resource_id in made[2:5] else one
+            for question, one in zip(questions, found, strict=True)
+        ]
+
+    monkeypatch.setattr(reach, "check_all", denying_some)
+    told, after = [], None
+    while True:
+        part = done(await house.ben.get(WHAT, limit=2, **({"after": after} if after else {})))
+        told += [one["id"] for one in part["resources"]]
+        if (after := part["next"]) is None:
+            break
+    assert told == made[:2] + made[5:]
+
+
+async def test_why_not_is_the_same_of_nobody_and_of_somebody_without_a_grant(house: House) -> None:
+    record = await prescription(house)
+    reasons = [
+        (await explains(house.ben, f"account/{who}", "read", f"c_prescription/{record}"))["reason"]
+        for who in ("nobody@nowhere.example", UNKNOWN, str(house.accounts["pat"]), "x")
+    ]
+    assert set(reasons) == {"there is no grant"}

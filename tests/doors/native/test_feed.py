@@ -14,14 +14,20 @@ import pytest
 
 import clinic as clinics
 from cast import Caller, House, MovableClock, connected, data
-from clinic import Clinic
+from clinic import Clinic, add_server
+from doors.medable.sharing import defines, makes
 from doors.native.following import makes_key, seals, walks
 from doors.native.living import done
 from doors.native.problems import problem
+from doors.native.test_teams import team_of
 from engine.trail.sealing import KEYS
 from hospitium.dispatch.sweeps import make_event_partitions
+from hospitium.doors.unit_of_work import perform_as
+from hospitium.engine.actor import Actor, ActorKind, Role
+from hospitium.engine.errors import NotFound, Refusal
 from hospitium.engine.events import EventKind
-from hospitium.engine.permissions import Permission
+from hospitium.engine.ids import parse_id
+from hospitium.engine.permissions import RULES, Need, Permission, noun_of
 from hospitium.engine.trail import actions as trail, feed
 from hospitium.engine.trail.sealer import seal_next
 
@@ -29,7 +35,7 @@ from hospitium.engine.trail.sealer import seal_next
 WRITE = """
     WITH written AS (
         INSERT INTO events (id, at, transaction, kind, actor_kind, actor_account_id, actor_organization_id, subject_kind, subject_id, data)
-        VALUES ($1, $2, pg_current_xact_id()::text::bigint, $3, 'account', gen_random_uuid(), $4, 'record', gen_random_uuid(),
+        VALUES ($1, $2, pg_current_xact_id()::text::bigint, $3, 'account', gen_random_uuid(), $4, 'partnership', gen_random_uuid(),
                 jsonb_build_object('version', 1))
         RETURNING id, at
     )
@@ -169,7 +175,17 @@ async def test_what_is_asked_wrongly_is_refused_by_name(house: House, at: str) -
     for kinds in (",", "refused,", ",refused", "REFUSED", "refused refused", "refused;refused", "x" * 10_001):
         refused = problem(await house.ada.get(at, kinds=kinds), 400, "invalid")
         assert refused["errors"][0]["field"] == "kinds"
-    for after in ("-1", "1.5", "x", "10000000000000000000", str(10**18), "٣", "+1", "1" * 30):
+    for after in (
+        "-1",
+        "1.5",
+        "x",
+        "10000000000000000000",
+        str(10**18),
+        "٣",
+        "+1",
+        "1" * 30,
+        "0" * 20 + "9" * 25,
+    ):
         refused = problem(await house.ada.get(at, after=after), 400, "invalid")
         assert refused["errors"][0]["field"] == "after"
     if at == "/v1/events":
@@ -232,6 +248,76 @@ async def test_what_its_people_do_for_themselves_is_not_told(house: House) -> No
     told = kinds_of(await walks(house.ada, before))
     assert {"invite.made", "invite.accepted"} <= set(told)
     assert "person.created" not in told
+
+
+async def refused(house: House, permission: Permission, about: UUID | None = None) -> None:
+    """Refuse something to ben, who works for northside."""
+    ben = Actor(
+        ActorKind.ACCOUNT,
+        account_id=house.accounts["ben"],
+        organization_id=house.northside,
+        organization_is_active=True,
+        role=Role.PHYSICIAN,
+    )
+
+    async def deed(_: Any) -> None:
+        raise NotFound("something")
+
+    with pytest.raises(Refusal):
+        await perform_as(house.database, house.clock, ben, permission, deed, about=about)
+
+
+async def test_of_refusals_only_those_are_told_that_are_the_organizations_business(house: House) -> None:
+    """What somebody asks for himself, and is refused, is not his employer's to know."""
+    before = await seals(house)
+    for permission in Permission:
+        await refused(house, permission)
+        await refused(house, permission, uuid4())
+    await seals(house)
+    told = {
+        (event["subject"]["kind"], event["data"]["permission"]) for event in await walks(house.ada, before)
+    }
+    assert told == {
+        (noun_of(permission), permission.value)
+        for permission in Permission
+        if RULES[permission].need in (Need.STAFF, Need.ADMINISTRATOR)
+    }
+    for private in (
+        Permission.SEE_ACCESS,
+        Permission.EXPLAIN_ACCESS,
+        Permission.SEE_RECORDS,
+        Permission.SEE_TEAMS,
+    ):
+        assert private.value not in {permission for _, permission in told}
+    nouns = {row["subject_kind"] for row in await house.rows("SELECT DISTINCT subject_kind FROM events")}
+    assert {"access", "delivery", "record", "team"} <= nouns
+    assert not nouns & {"acces", "deliverie"}
+
+
+async def test_a_refusal_about_the_organizations_own_row_is_told_and_about_anothers_is_not(
+    house: House,
+) -> None:
+    own = UUID(await team_of(house, "mia"))
+    server = await add_server(house)
+    await house.rows("UPDATE fhir_servers SET organization_id = $1 RETURNING 1", house.lakeside)
+    before = await seals(house)
+    await refused(house, Permission.CHANGE_TEAM, own)
+    await refused(house, Permission.CHANGE_TEAM, house.lakeside)
+    await refused(house, Permission.SEE_GRANTS, server)
+    await seals(house)
+    told = await walks(house.ada, before)
+    assert [(event["subject"]["kind"], event["subject"]["id"]) for event in told] == [("team", str(own))]
+
+
+async def test_what_an_employee_does_with_records_of_another_organization_is_not_told(house: House) -> None:
+    await defines(house)
+    before = await seals(house)
+    record = str(parse_id(await makes(house.rui)))  # rui works for lakeside; the record is northside's
+    await seals(house)
+    assert [event["subject"]["id"] for event in await walks(house.ada, before, kinds="record.created")] == [
+        record
+    ]
+    assert await walks(house.rui, before) == []
 
 
 async def test_months_that_were_retired_are_passed_over(house: House, clock: MovableClock) -> None:
@@ -309,7 +395,7 @@ async def test_whatever_happens_at_once_each_hears_all_of_its_own_once_in_one_or
     chance = random.Random(rounds)
     before = await seals(house)
     parties = {"ada": house.northside, "rui": house.lakeside, "zoe": house.harbor}
-    kinds = [kind.value for kind in EventKind]
+    kinds = [kind.value for kind in EventKind if kind is not EventKind.REFUSED]  # of which not all are told
     written: dict[str, list[str]] = {}  # event id → who hears of it
     over = asyncio.Event()
     heard: dict[str, list[dict[str, Any]]] = {name: [] for name in parties}

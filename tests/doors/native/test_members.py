@@ -17,6 +17,7 @@ from hospitium.engine.accounts import actions as accounts
 from hospitium.engine.accounts.actions import AccountForm
 from hospitium.engine.actor import Role
 from hospitium.engine.context import Context
+from hospitium.engine.ids import to_object_id
 from hospitium.engine.memberships import actions as memberships
 from hospitium.engine.permissions import Permission
 from hospitium.engine.secrets import HashedPassword
@@ -105,6 +106,41 @@ async def test_applications_know_a_member_by_an_id_of_their_own(house: House) ->
     done(await changes(house.ada, ben, externalId=None))
     assert len(await house.trail(ben)) == seen
     await house.must_be_sound()
+
+
+async def test_an_id_of_their_own_names_no_other_account(house: House) -> None:
+    ben, mia, pat = (house.accounts[name] for name in ("ben", "mia", "pat"))
+    taken = [
+        str(ben),
+        str(ben).upper(),
+        to_object_id(ben),
+        str(pat),
+        "ben@northside.example",
+        "BEN@northside.example",
+    ]
+    # Of addresses, it makes no difference whether anybody has them.
+    for wrong in (*taken, "pat@mail.example", "nobody@nowhere.example"):
+        refused = problem(await changes(house.ada, mia, externalId=wrong), 409, "name-taken")
+        assert refused["errors"][0]["field"] == "externalId", wrong
+    assert await external_ids(house) == {}
+    (row,) = await house.rows("SELECT email FROM accounts WHERE id = $1", mia)
+    for good in (
+        str(mia),
+        to_object_id(mia),
+        row["email"],
+        row["email"].upper(),
+        "64b000000000000000000001",
+        "a@b",
+        "@",
+    ):
+        assert done(await changes(house.ada, mia, externalId=good))["externalId"] == good
+    await house.must_be_sound()
+
+
+async def test_an_id_of_their_own_is_answered_as_it_is_kept(house: House) -> None:
+    answered = done(await changes(house.ada, house.accounts["mia"], externalId=" re\u0301my "))
+    assert answered["externalId"] == "r\u00e9my"
+    assert await external_ids(house) == {"mia": "r\u00e9my"}
 
 
 async def test_both_are_changed_at_once_or_neither(house: House) -> None:

@@ -89,6 +89,19 @@ async def test_a_repeat_is_answered_the_same_and_the_database_alone_cannot_tell_
     assert first.json()["key"].encode() not in row["answer"]
 
 
+async def test_a_repeat_is_answered_the_same_also_when_the_key_has_ended_and_the_key_opens_nothing(
+    house: House,
+) -> None:
+    first = await house.ada.post("/v1/service-keys", PORTAL, Idempotency_Key="k-1")
+    done(await house.ada.send("DELETE", f"/v1/service-keys/{first.json()['serviceKey']['id']}"))
+    again = await house.ada.post("/v1/service-keys", PORTAL, Idempotency_Key="k-1")
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    (key,) = await listed(house.ada)
+    assert key["endedAt"] is not None
+    with pytest.raises(SessionEnded):
+        await asks(house, again.json()["key"])
+
+
 async def test_keys_are_listed_page_by_page_ended_ones_too(house: House) -> None:
     made = [(await makes(house.ada, name))["serviceKey"] for name in ("One", "Two", "Three")]
     ended = done(await house.ada.send("DELETE", f"/v1/service-keys/{made[1]['id']}"))

@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cast import Caller, House, data
 from doors.native.following import makes_key, opened, seals, walks
 from doors.native.living import done
 from doors.native.problems import problem
+from hospitium.doors import streams
 from hospitium.doors.native import feed
 from hospitium.engine.actor import Role
 
@@ -102,7 +104,7 @@ async def test_a_reader_that_is_killed_again_and_again_hears_everything_once(
 
 
 async def test_what_is_asked_wrongly_or_by_the_wrong_is_refused_before_anything_is_sent(house: House) -> None:
-    for position in ("x", "-1", "1.5", "10000000000000000000"):
+    for position in ("x", "-1", "1.5", "10000000000000000000", "0" * 20 + "9" * 25, "0" * 20 + "9" * 4400):
         async with opened(house, house.ada, headers={"Last-Event-ID": position}) as reader:
             await reader.answer.aread()
             assert problem(reader.answer, 400, "invalid")["errors"][0]["field"] == "Last-Event-ID"
@@ -205,6 +207,19 @@ async def test_a_session_has_four_at_most_and_the_server_two_hundred(house: Hous
     await until(lambda: len(house.parts.streams) == 0)
 
 
+async def test_an_organization_takes_no_more_than_its_part_however_many_ask_for_it(house: House) -> None:
+    assert house.parts.streams.most_of_one * 2 < house.parts.streams.most
+    house.parts.streams.most_of_one = 2
+    first, _ = await makes_key(house, house.ada, "events")
+    async with opened(house, house.ada), opened(house, first):
+        problem(await (await signs_in(house, "ada", "northside")).get("/v1/events/stream"), 429, "busy")
+        async with opened(house, house.rui) as other:
+            assert other.answer.status_code == 200
+    await until(lambda: len(house.parts.streams) == 0)
+    async with opened(house, house.ada) as again:
+        assert again.answer.status_code == 200
+
+
 async def until(is_so: Any) -> None:
     deadline = time.monotonic() + 20
     while not is_so():
@@ -251,21 +266,64 @@ async def test_a_server_that_is_asked_to_stop_ends_its_streams_and_opens_no_more
         assert int(refused.headers["retry-after"]) > 0
 
 
-async def test_a_reader_that_does_not_read_holds_nobody_up(house: House) -> None:
-    """It has a place and a connection, and the server's stop ends both."""
-    _, writer = await asyncio.open_connection("127.0.0.1", int(house.base_url.rpartition(":")[2]), limit=1)
-    writer.write(
-        f"GET /v1/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {house.ada.token}\r\n\r\n".encode()
-    )
-    await until(lambda: len(house.parts.streams) == 1)
+async def stops_reading(house: House, who: Caller) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a stream that is full of events and isn't read; return its connection."""
     for _ in range(5):
         await house.operate(lambda ctx: many_events(ctx, house.northside))
     await seals(house)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(house.base_url.rpartition(":")[2]), limit=1
+    )
+    writer.write(
+        f"GET /v1/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {who.token}\r\n\r\n".encode()
+    )
+    await until(lambda: len(house.parts.streams) == 1)
+    return reader, writer
+
+
+async def test_a_reader_that_does_not_read_holds_nobody_up(house: House) -> None:
+    """It has a place and a connection, and the server's stop ends both."""
+    _, writer = await stops_reading(house, house.ada)
     await asyncio.sleep(1)
     house.parts.stopping.set()
     began = time.monotonic()
     await until(lambda: len(house.parts.streams) == 0)
     assert time.monotonic() - began < 5
+    writer.close()
+
+
+async def test_a_reader_that_does_not_read_is_cut_off_and_what_he_was_sent_with_him(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asks whether his key has ended while he is waited for; nor is he kept waiting for by the connection afterwards."""
+    assert streams.SENT_WITHIN <= 10
+    monkeypatch.setattr(streams, "SENT_WITHIN", 2.0)
+    application, key_id = await makes_key(house, house.ada, "events")
+    _, writer = await stops_reading(house, application)
+    await asyncio.sleep(1)  # until everything between them is full
+    done(await house.ada.send("DELETE", f"/v1/service-keys/{key_id}"))
+    began = time.monotonic()
+    await until(lambda: len(house.parts.streams) == 0)
+    assert time.monotonic() - began < 5
+    # What he didn't take in isn't kept for him: the server's end of the connection is gone, though he has read nothing.
+    mine, its = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
+    await until(
+        lambda: (its, mine) not in [(one.laddr, one.raddr) for one in psutil.Process().net_connections("tcp")]
+    )
+    writer.close()
+
+
+async def test_a_reader_that_reads_slowly_is_not_cut_off(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SENT_WITHIN", 1.0)
+    reader, writer = await stops_reading(house, house.ada)
+    begins = time.monotonic()
+    while time.monotonic() - begins < 2.5:
+        async with asyncio.timeout(5):
+            assert await reader.read(1 << 20)
+        await asyncio.sleep(0.03)
+    assert len(house.parts.streams) == 1
     writer.close()
 
 

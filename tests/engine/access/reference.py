@@ -6,15 +6,17 @@ and no statement, so that neither repeats the other's mistake.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 READ, WRITE = 4, 6
+ID_OF_FHIR = re.compile(r"[A-Za-z0-9.-]{1,64}")
 EVERYTHING = (
     "organizations", "accounts", "memberships", "team_memberships", "person_roles", "fhir_servers", "fhir_resources", "records", "grants", "epochs",
-    "object_types",
+    "object_types", "patient_suspensions",
 )  # fmt: skip
 
 
@@ -144,8 +146,26 @@ class World:
         about = self.owner_of(What(grant["resource_kind"], grant["resource_id"], grant["fhir_server_id"]))
         if grant["resource_kind"] != "account" and not self.is_active(about):
             return False
+        if grant["resource_kind"] == "patient" and self.is_doubtful(
+            grant["fhir_server_id"], grant["resource_id"]
+        ):
+            return False
         server = self.servers.get(grant["fhir_server_id"])
         return server is None or server["suspended_at"] is None or way.as_owner
+
+    def is_doubtful(self, server_id: Any, patient_id: str) -> bool:
+        """Whether a patient was found changed, and nobody has confirmed since that he is who he was."""
+        return any(
+            (row["fhir_server_id"], row["patient_id"], row["lifted_at"]) == (server_id, patient_id, None)
+            for row in self.tables["patient_suspensions"]
+        )
+
+    def is_told(self, who: Who, way: Way, told_to: Any) -> bool:
+        """Whether an organization is told of a way: not that somebody may connect with one because he works for another."""
+        if told_to is None or who.kind != "account":
+            return True
+        kinds = (way.grant["resource_kind"], way.grant["grantee_kind"])
+        return kinds != ("organization", "organization") or bool(way.grant["grantee_id"] == told_to)
 
     # -- the answer --------------------------------------------------------------------------------------------------------
 
@@ -159,7 +179,9 @@ class World:
     def grants_on(self, what: What, seen_by: Any, *, singly: bool) -> list[Row]:
         """Return the grants that answer for a resource: those on it, and of a patient those on the server where he is (who is on a remote one,
         only that knows); to an organization's application (`seen_by`) those about that organization, and its own on others."""
-        found = []
+        found: list[Row] = []
+        if seen_by is not None and what.kind == "patient" and not ID_OF_FHIR.fullmatch(what.id):
+            return found  # no application can name one so
         is_remote = what.server in self.servers and self.servers[what.server]["kind"] == "remote"
         may_be_there = what.kind == "patient" and not singly and (is_remote or self.is_here(what))
         for grant in self.tables["grants"]:
@@ -171,8 +193,11 @@ class World:
                 found.append(grant)
         return found
 
-    def level(self, who: Who, what: What, seen_by: Any = None, *, singly: bool = False) -> int:
-        """Return how much somebody may do on something; 0 if nothing."""
+    def level(
+        self, who: Who, what: What, seen_by: Any = None, *, singly: bool = False, told_to: Any = None
+    ) -> int:
+        """Return how much somebody may do on something; 0 if nothing. `seen_by`: in the world of an organization; `told_to`: of everything, but
+        as an organization is told."""
         if who.kind == "account" and (
             who.id not in self.accounts or self.accounts[who.id]["status"] != "active"
         ):
@@ -181,7 +206,7 @@ class World:
             way
             for grant in self.grants_on(what, seen_by, singly=singly)
             for way in self.ways(who, grant)
-            if self.counts(way)
+            if self.counts(way) and self.is_told(who, way, told_to or seen_by)
         ]
         # What one was given oneself on a FHIR server, or on a patient, comes before what one inherits on the same.
         own_on = {

@@ -222,6 +222,13 @@ class Table:
             patient_row(named(name), patient) for name, row in self["servers"].items() for patient in row.get("patients", [])
         ])  # fmt: skip
 
+        await insert(tx, "patient_suspensions", [
+            {"id": uuid4(), "fhir_server_id": named(name), "patient_id": patient, "reason": "merged", "since": instant(since), "lifted_at": lifted_at}
+            for name, row in self["servers"].items()
+            for state, lifted_at in (("changed", None), ("confirmed", TODAY))
+            for patient, since in row.get(state, {}).items()
+        ])  # fmt: skip
+
     async def stage(self, tx: Any, scene: dict[str, Any], at: datetime | None = None) -> None:
         """Put in who stands in what, and a scene's grants and restores: as the table has them, or as they stood at a moment."""
 

@@ -72,7 +72,7 @@ class Case(NamedTuple):
 
     def sees(self, organization: str) -> bool:
         """Whether an application of the organization is told yes."""
-        told = {self.table.home(self.thing), *self.asked.get("also", [])}
+        told = {self.table.home(self.thing), *self.asked.get("also", [])} - {*self.asked.get("but", [])}
         return self.is_allowed and organization in told
 
     def askers(self) -> list[str]:
@@ -293,6 +293,12 @@ FORGOTTEN = {
         "fhir_servers.suspended_at IS NULL",
         "true",
     ),
+    "a list has patients who were found changed": (
+        "servers",
+        listing._PATIENTS,
+        "patient_suspensions.lifted_at IS NULL",
+        "false",
+    ),
     "who names the disabled": ("decisions", listing._SUBJECTS, "accounts.status = 'active'", "true"),
     "who names members who are not staff": ("decisions", listing._SUBJECTS, "!= 'member'", "IS NOT NULL"),
     "who forgets that one's own comes first": (
@@ -316,7 +322,8 @@ async def test_control_a_rule_without_one_restriction_is_found_out(
     ground: Ground, restriction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(getattr(restrictions, restriction), "refuses", lambda *_: None)
-    table = TABLES["servers" if restriction == "ServerIsNotSuspended" else "decisions"]
+    of_servers = ("ServerIsNotSuspended", "PatientIsNotSuspended")
+    table = TABLES["servers" if restriction in of_servers else "decisions"]
     assert (await asked_in_every_way(ground, table, to_the_end=False)).wrong
 
 

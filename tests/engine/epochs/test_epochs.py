@@ -305,7 +305,7 @@ TAKES_NOTHING = {
     "person.accepted", "person.declined", "person.withdrawn", "person.expired", "fhir_server.added", "fhir_server.confirmed",
     "fhir_server.loaded", "fhir_server.searched", "invite.made", "invite.resent", "invite.replaced", "invite.withdrawn",
     "invite.bound", "invite.answered_wrong", "invite.locked", "invite.accepted", "invite.declined", "invite.expired",
-    "invite.imported",
+    "invite.imported", "fhir.read", "fhir.read_refused", "patient.confirmed",
 }  # fmt: skip
 
 
@@ -762,6 +762,16 @@ def test_every_new_kind_that_takes_away_was_tried() -> None:
     assert taking == {
         *ENDINGS, "team.left", "team.ended", "record.archived", "record.deleted", "client_key.ended",
     }  # fmt: skip
+
+
+async def test_a_patient_who_was_suspended_is_suspended_again(ground: Ground) -> None:
+    server_id = await inviting.a_server(ground)
+    found = {"fhir_server": server_id, "patient": "jane", "reason": "merged"}
+    done = await restored(ground, line(EventKind.PATIENT_SUSPENDED, uuid4(), **found))
+    assert done.applied.counts() == {EventKind.PATIENT_SUSPENDED: 1}
+    (row,) = await ground.rows("SELECT patient_id, reason, lifted_at FROM patient_suspensions")
+    assert tuple(row) == ("jane", "merged", None)
+    assert await ground.violations() == []
 
 
 async def test_what_the_backup_itself_tells_of_is_not_done_again(ground: Ground) -> None:

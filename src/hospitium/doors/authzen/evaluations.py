@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response
-from litestar.exceptions import ClientException
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import UNSET
 
 from hospitium.doors.answers import answer, send
@@ -17,7 +15,7 @@ from hospitium.doors.authzen.shapes import (
     EvaluationsBody,
 )
 from hospitium.doors.authzen.wire import body_of, named, read_body
-from hospitium.doors.json_body import LARGEST_BODY, convert
+from hospitium.doors.json_body import convert, whole_body
 from hospitium.doors.problems import TooManyQuestions
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.access.decide import Allowed
@@ -43,7 +41,7 @@ async def evaluate(scope: Any, receive: Any, send: Any) -> None:
     parts: Surroundings = scope["litestar_app"].state["surroundings"]
     said = dict(scope["headers"])
     key = _key(parts, said.get(b"authorization", b"").decode("latin-1"))
-    asked = read_body(await _whole(receive), said.get(b"content-type"), EvaluationBody)
+    asked = read_body(await whole_body(receive), said.get(b"content-type"), EvaluationBody)
     (decision,) = await parts.questions.ask(key, [named(asked.subject, asked.action, asked.resource)])
     body = _YES if isinstance(decision, Allowed) else _NO
     length = str(len(body)).encode()
@@ -59,6 +57,7 @@ async def evaluate_all(request: Request[Any, Any, Any]) -> Response[bytes]:
     With the semantic `deny_on_first_deny` or `permit_on_first_permit` the answers end with the first such decision.
     """
     key = _key(surroundings(request), request.headers.get("authorization"))
+    await surroundings(request).questions.admit(key)
     asked = await body_of(request, EvaluationsBody)
     semantic = EXECUTE_ALL if asked.options is UNSET else asked.options.evaluations_semantic
     if semantic not in _ENDS_WITH:
@@ -69,7 +68,8 @@ async def evaluate_all(request: Request[Any, Any, Any]) -> Response[bytes]:
     if len(asked.evaluations) > MOST:
         raise TooManyQuestions(MOST)
     questions = [_one_of(asked, item) for item in asked.evaluations]
-    decisions = iter(await _ask(request, key, [one for one in questions if not isinstance(one, Invalid)]))
+    good = [one for one in questions if not isinstance(one, Invalid)]
+    decisions = iter(await _ask(request, key, good) if good else ())
     answers: list[Decision] = []
     for question in questions:
         allowed = False if isinstance(question, Invalid) else next(decisions)
@@ -87,20 +87,6 @@ def _key(parts: Surroundings, authorization: str | None) -> ServiceKeyText:
     if isinstance(shown, ServiceKeyText):
         return shown
     raise Forbidden(RULES[Permission.CHECK_ACCESS].sentence)
-
-
-async def _whole(receive: Any) -> bytes:
-    """Return the body of a request. Raises RequestEntityTooLarge; ClientException (who asks is gone)."""
-    body: bytes = b""
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientException("client disconnected prematurely")
-        body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
-            raise RequestEntityTooLarge
-        if not message.get("more_body"):
-            return body
 
 
 async def _ask(

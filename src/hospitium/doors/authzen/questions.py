@@ -7,14 +7,17 @@ question is answered is always begun after it was asked.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from hospitium.engine.access.asking import Asked, answer
+from hospitium.engine.access.naming import Named
 from hospitium.engine.actor import Actor, ActorKind
-from hospitium.engine.errors import SessionEnded, Unavailable
+from hospitium.engine.errors import Busy, SessionEnded, Unavailable
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.service_keys.record import NO_KEY
 from hospitium.storage.database import READERS, Collision, DatabaseUnavailable
@@ -28,13 +31,16 @@ if TYPE_CHECKING:
     from hospitium.doors.unit_of_work import Watch
     from hospitium.engine.access.asking import Answer, Asker
     from hospitium.engine.access.decide import Decision
-    from hospitium.engine.access.naming import Named
     from hospitium.engine.secrets import ServiceKeyText
     from hospitium.storage.database import Database
 
 WORKERS = READERS
 ENOUGH = 64  # questions that are worth a statement beside the one that runs
 MOST_IN_A_STATEMENT = 1_000
+MOST_WAITING = 20_000  # questions of one key
+REMEMBERED, MOST_REMEMBERED = timedelta(minutes=1), 1_000
+NOTHING = Named("", "", "", "", "")
+"""A question that names nothing: what it tells is who asks."""
 RETRY_AFTER = 2  # seconds
 _log = structlog.get_logger("hospitium.questions")
 
@@ -54,24 +60,36 @@ class Questions:
         self._clock = clock
         self._watch = watch
         self._used = used
-        self._waiting: list[_Waiting] = []
+        # By key: each takes its turn, so that none waits behind all that another asks.
+        self._waiting: dict[bytes, deque[_Waiting]] = {}
         self._working: set[asyncio.Task[None]] = set()
+        self._admitted: dict[bytes, datetime] = {}
 
     async def ask(self, key: ServiceKeyText, questions: Sequence[Named]) -> list[Decision]:
         """Return the decisions on some questions (one, or more) in their order, for whoever shows a service key.
 
-        Raises SessionEnded (no such key), Forbidden, OrganizationInactive, Unavailable.
+        Raises SessionEnded (no such key), Forbidden, OrganizationInactive, Busy (that key asks too much at once), Unavailable.
         """
         digest = key.digest()
         with self._watch(Permission.CHECK_ACCESS):
-            answers = await self._answers([Asked(digest, question) for question in questions])
-            self._admit(answers[0].asker)
+            answers = await self._answers(digest, questions)
+            self._admit(digest, answers[0].asker)
         return [one.decision for one in answers]
 
-    def _admit(self, asker: Asker) -> None:
+    async def admit(self, key: ServiceKeyText) -> None:
+        """Return if a service key may ask, and at once if it did a moment ago: before many questions are read for whoever shows it, who
+        is asked for again with them. Raises as `ask`."""
+        digest = key.digest()
+        admitted = self._admitted.get(digest)
+        if admitted is None or self._clock() - admitted > REMEMBERED:
+            await self.ask(key, [NOTHING])
+
+    def _admit(self, digest: bytes, asker: Asker) -> None:
+        self._admitted.pop(digest, None)
         if asker.key_id is None:
             raise SessionEnded(NO_KEY)
-        self._used(asker.key_id, self._clock())
+        now = self._clock()
+        self._used(asker.key_id, now)
         require(
             Actor(
                 ActorKind.SERVICE_KEY,
@@ -81,10 +99,17 @@ class Questions:
             ),
             Permission.CHECK_ACCESS,
         )
+        if len(self._admitted) >= MOST_REMEMBERED:
+            self._admitted.clear()
+        self._admitted[digest] = now
 
-    async def _answers(self, asked: Sequence[Asked]) -> list[Answer]:
+    async def _answers(self, digest: bytes, questions: Sequence[Named]) -> list[Answer]:
+        of_key = self._waiting.setdefault(digest, deque())
+        if sum(len(one.asked) for one in of_key) >= MOST_WAITING:
+            raise Busy(RETRY_AFTER)
+        asked = [Asked(digest, question) for question in questions]
         waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        of_key.append(waiting)
         self._go_on()
         return await waiting.answered
 
@@ -92,7 +117,10 @@ class Questions:
         """Have somebody ask, if there is something to ask: another beside the first only when there is enough for both."""
         if not self._waiting or len(self._working) >= WORKERS:
             return
-        if not self._working or sum(len(one.asked) for one in self._waiting) >= ENOUGH:
+        if (
+            not self._working
+            or sum(len(one.asked) for of_key in self._waiting.values() for one in of_key) >= ENOUGH
+        ):
             worker = asyncio.create_task(self._work())
             self._working.add(worker)
             worker.add_done_callback(self._has_gone)
@@ -124,15 +152,21 @@ class Questions:
                 _fail(waiting, mistake)
 
     def _next(self) -> list[_Waiting]:
-        """Take those that fit in one statement, the first at any rate; who went away meanwhile is not asked for."""
-        room, taken, left = MOST_IN_A_STATEMENT, list[_Waiting](), list[_Waiting]()
-        for waiting in self._waiting:
-            if waiting.answered.done():
-                continue
-            fits = not left and (not taken or len(waiting.asked) <= room)
-            (taken if fits else left).append(waiting)
-            room -= len(waiting.asked) if fits else 0
-        self._waiting = left
+        """Take as many as fit in one statement, the first at any rate, of each key in turn; who went away meanwhile is not asked for."""
+        room, taken = MOST_IN_A_STATEMENT, list[_Waiting]()
+        while self._waiting:
+            digest = next(iter(self._waiting))
+            of_key = self._waiting.pop(digest)
+            while of_key and of_key[0].answered.done():
+                of_key.popleft()
+            if of_key and taken and len(of_key[0].asked) > room:
+                self._waiting = {digest: of_key, **self._waiting}
+                break
+            if of_key:
+                taken.append(of_key.popleft())
+                room -= len(taken[-1].asked)
+            if of_key:
+                self._waiting[digest] = of_key  # behind all others
         return taken
 
 

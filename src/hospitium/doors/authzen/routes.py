@@ -29,18 +29,19 @@ from hospitium.doors.authzen.shapes import (
 from hospitium.doors.json_body import LARGEST_BODY
 from hospitium.doors.problems import TooManyQuestions
 from hospitium.doors.routing import Route, Surface, handlers
+from hospitium.engine.errors import Busy
 from hospitium.engine.permissions import Permission as May
 
 PLACES = ("/access/",)
 
 ROUTES = (
     Route("GET", "/.well-known/authzen-configuration", May.SEE_API, configuration.read, gives={200: Configuration}, alone=True),
-    Route("POST", EVALUATION, May.CHECK_ACCESS, evaluations.evaluate, takes=EvaluationBody, gives={200: Decision}, bare=True),
+    Route("POST", EVALUATION, May.CHECK_ACCESS, evaluations.evaluate, takes=EvaluationBody, gives={200: Decision}, refuses=(Busy,), bare=True),
     Route("POST", EVALUATIONS, May.CHECK_ACCESS, evaluations.evaluate_all, takes=EvaluationsBody, gives={200: Decisions},
-          refuses=(TooManyQuestions,)),
-    Route("POST", SEARCH_SUBJECT, May.SEARCH_ACCESS, searches.search_subjects, takes=SubjectSearchBody, gives={200: FoundSubjects}),
-    Route("POST", SEARCH_RESOURCE, May.SEARCH_ACCESS, searches.search_resources, takes=ResourceSearchBody, gives={200: FoundResources}),
-    Route("POST", SEARCH_ACTION, May.SEARCH_ACCESS, searches.search_actions, takes=ActionSearchBody, gives={200: FoundActions}),
+          refuses=(TooManyQuestions, Busy)),
+    Route("POST", SEARCH_SUBJECT, May.SEARCH_ACCESS, searches.search_subjects, takes=SubjectSearchBody, gives={200: FoundSubjects}, refuses=(Busy,)),
+    Route("POST", SEARCH_RESOURCE, May.SEARCH_ACCESS, searches.search_resources, takes=ResourceSearchBody, gives={200: FoundResources}, refuses=(Busy,)),
+    Route("POST", SEARCH_ACTION, May.SEARCH_ACCESS, searches.search_actions, takes=ActionSearchBody, gives={200: FoundActions}, refuses=(Busy,)),
 )  # fmt: skip
 
 SURFACE = Surface(

@@ -109,7 +109,9 @@ async def _known(count: int) -> int:
 async def _searched(
     request: Request[Any, Any, Any], deed: Callable[[Context], Awaitable[Any]]
 ) -> Response[bytes]:
-    found = await surroundings(request).work.perform(request, Permission.SEARCH_ACCESS, deed)
+    house = surroundings(request)
+    async with house.turns.turn(await house.work.asker(request)):
+        found = await house.work.perform(request, Permission.SEARCH_ACCESS, deed)
     return send(answer(200, found))
 
 

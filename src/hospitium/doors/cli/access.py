@@ -86,9 +86,10 @@ def _instant(text: str | None) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        # Shifted here, where it can be refused: the first and the last day of the calendar have no instant in UTC everywhere.
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise Invalid("at", "must be an instant such as 2026-03-01T12:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _line(step: Step) -> str:

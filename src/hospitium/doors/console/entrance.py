@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 HOME = "/console/invites"
 # What there is to come back to. Nothing else is gone on to, whatever a form says.
-_OURS = re.compile(r"/console/(?:invites(?:/[0-9a-f-]{36})?|desk)")
+_OURS = re.compile(
+    r"/console/(?:invites(?:/[0-9a-f-]{36})?|desk|my-record(?:/[0-9a-f-]{36}(?:/end)?)?"
+    r"|persons/[0-9a-f-]{36}/(?:reads|accounts/[0-9a-f-]{36}/end))"
+)
 # With these a browser keeps nothing of what it was shown here (W3C Clear Site Data). Cookies of the whole domain aren't ours to clear.
 _FORGET = '"cache", "storage"'
 

@@ -9,11 +9,14 @@ from hospitium.doors.console import (
     assets,
     codes,
     desk,
+    endings,
     entrance,
     home,
     invited,
     invites,
+    my_record,
     offers,
+    readers,
     shares,
 )
 from hospitium.doors.console.errors import answer_exception
@@ -23,6 +26,7 @@ from hospitium.doors.routing import Route, handlers
 from hospitium.engine.permissions import Permission as May
 
 PLACES = ("/console/", "/assets/")
+HOLDER = "/console/persons/{id:str}/accounts/{account_id:str}/end"
 ROUTES = (
     Route("GET", "/console", May.SEE_PAGES, home.home),
     Route("GET", "/console/new-link", May.SEE_PAGES, home.new_link),
@@ -48,6 +52,13 @@ ROUTES = (
     Route("GET", "/console/invites", May.SEE_INVITES, invites.list_invites),
     Route("GET", "/console/invites/{id:str}", May.SEE_INVITES, invites.read),
     Route("POST", "/console/invites/{id:str}", May.ACCEPT_INVITE, invites.answer),
+    Route("GET", "/console/my-record", May.SEE_PERSONS, my_record.list_records),
+    Route("GET", "/console/my-record/{id:str}", May.SEE_GRANTS, my_record.read),
+    Route("GET", "/console/my-record/{id:str}/end", May.END_GRANT, endings.ask_record),
+    Route("POST", "/console/my-record/{id:str}/end", May.END_GRANT, endings.end_record),
+    Route("GET", "/console/persons/{id:str}/reads", May.SEE_READS, readers.list_reads),
+    Route("GET", HOLDER, May.LEAVE_PERSON, endings.ask_holder),
+    Route("POST", HOLDER, May.LEAVE_PERSON, endings.end_holder),
     Route("GET", "/console/desk", May.MAKE_INVITE, desk.open_desk),
     Route("POST", "/console/desk", May.MAKE_INVITE, desk.hand_out),
     Route("GET", "/assets/{name:str}", May.SEE_PAGES, assets.read),

@@ -29,7 +29,6 @@ from hospitium.doors.surroundings import surroundings
 from hospitium.engine.access import explain as explaining, listing, reach
 from hospitium.engine.access.listing import NOTHING_BEFORE, Reachable
 from hospitium.engine.access.naming import LONGEST_NAME, Named
-from hospitium.engine.access.reach import Part
 from hospitium.engine.errors import Invalid
 from hospitium.engine.grants.record import ResourceKind
 from hospitium.engine.ids import FIRST_ID
@@ -38,10 +37,12 @@ from hospitium.engine.permissions import Permission
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from hospitium.engine.access.reach import Reached, Reaching
+    from hospitium.engine.access.reach import Part, Reached, Reaching
     from hospitium.engine.context import Context
 
 T = TypeVar("T")
+K = TypeVar("K")
+R = TypeVar("R")
 CSV = "text/csv"
 MOST_IN_A_TABLE = 10_000
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -94,15 +95,15 @@ async def list_subjects(request: Request[Any, Any, Any]) -> Response[bytes]:
         bound_to = (_asker(ctx), "subjects", *named)
         total, after = _place(request, given, bound_to, [str(FIRST_ID)])
 
-        async def more(key: list[str], most: int) -> list[Reaching]:
-            return await reach.who(ctx, found, Part(UUID(key[0]), most))
+        async def more(key: list[str], most: int) -> Part[UUID, Reaching]:
+            return await reach.who(ctx, found, UUID(key[0]), most)
 
-        rows, last = await _gathered(more, lambda one: [str(one.account_id)], after, wanted.limit)
+        rows, last = await _gathered(more, lambda one: [str(one)], after, wanted.limit)
         total = await reach.count_who(ctx, found) if total is None else total
         following = None if last is None else cursor(request, [total, *last], *bound_to)
         return _Page([ReachingAccount.of(one) for one in rows], total, following), wanted.is_csv
 
-    page, is_csv = await surroundings(request).work.perform(request, Permission.SEE_ACCESS, deed)
+    page, is_csv = await _in_turn(request, deed)
     if not is_csv:
         return send(answer(200, ReachingAccounts(*page)))
     return _as_csv(
@@ -127,15 +128,15 @@ async def list_resources(request: Request[Any, Any, Any]) -> Response[bytes]:
         bound_to = (_asker(ctx), "resources", str(account_id), str(within))
         total, after = _place(request, given, bound_to, _key(NOTHING_BEFORE))
 
-        async def more(key: list[str], most: int) -> list[Reached]:
+        async def more(key: list[str], most: int) -> Part[Reachable, Reached]:
             return await reach.what(ctx, account_id, within, _reachable(key), most)
 
-        rows, last = await _gathered(more, lambda one: _key(one.key), after, wanted.limit)
+        rows, last = await _gathered(more, _key, after, wanted.limit)
         total = await listing.count_everything(ctx, account_id, within) if total is None else total
         following = None if last is None else cursor(request, [total, *last], *bound_to)
         return _Page([ReachedResource.of(one) for one in rows], total, following), wanted.is_csv
 
-    page, is_csv = await surroundings(request).work.perform(request, Permission.SEE_ACCESS, deed)
+    page, is_csv = await _in_turn(request, deed)
     if not is_csv:
         return send(answer(200, ReachedResources(*page)))
     return _as_csv(
@@ -162,6 +163,12 @@ class _Page(NamedTuple, Generic[T]):
     following: str | None
 
 
+async def _in_turn(request: Request[Any, Any, Any], deed: Callable[[Context], Awaitable[T]]) -> T:
+    house = surroundings(request)
+    async with house.turns.turn(await house.work.asker(request)):
+        return await house.work.perform(request, Permission.SEE_ACCESS, deed)
+
+
 def _resource(given: Parameters) -> Named:
     fields = {
         name: given.text(name, longest=LONGEST_NAME) or ""
@@ -186,21 +193,23 @@ def _wanted(given: Parameters) -> _Wanted:
 
 
 async def _gathered(
-    more: Callable[[list[str], int], Awaitable[list[T]]],
-    key: Callable[[T], list[str]],
+    more: Callable[[list[str], int], Awaitable[Part[K, R]]],
+    spelled: Callable[[K], list[str]],
     after: list[str],
     limit: int,
-) -> tuple[list[T], list[str] | None]:
-    """Return so many rows after a key, a part at a time, and the key of the last if there are more after it."""
-    rows: list[T] = []
+) -> tuple[list[R], list[str] | None]:
+    """Return what is told of so many that are listed after a key, a part at a time, and the key of the last if there are more after it."""
+    rows: list[R] = []
+    left = limit
     while True:
-        wanted = min(limit - len(rows), LARGEST_LIMIT)
-        found = await more(after, wanted + 1)
-        rows += found[:wanted]
-        if len(found) <= wanted:
+        wanted = min(left, LARGEST_LIMIT)
+        part = await more(after, wanted + 1)
+        rows += [part.rows[one] for one in part.keys[:wanted] if one in part.rows]
+        if len(part.keys) <= wanted:
             return rows, None
-        after = key(rows[-1])
-        if len(rows) >= limit:
+        after = spelled(part.keys[wanted - 1])
+        left -= wanted
+        if left <= 0:
             return rows, after
 
 

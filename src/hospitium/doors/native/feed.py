@@ -12,8 +12,8 @@ from litestar import Request, Response
 from hospitium.doors.answers import answer, send
 from hospitium.doors.native.feed_shapes import (
     DEFAULT_EVENTS,
-    LARGEST_POSITION,
     MOST_EVENTS,
+    POSITION,
     Feed,
     FeedEvent,
 )
@@ -22,7 +22,7 @@ from hospitium.doors.streams import EventStream
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.errors import Invalid, NotSignedIn, Refusal, Unavailable
 from hospitium.engine.events import EventKind
-from hospitium.engine.permissions import Permission
+from hospitium.engine.permissions import Permission, organization_of
 from hospitium.engine.trail import feed
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def list_events(request: Request[Any, Any, Any]) -> Response[bytes]:
     given = Parameters(request)
     asked = Asked(_position("after", given.text("after")), _kinds(given))
     most = given.number("limit", DEFAULT_EVENTS, MOST_EVENTS)
-    stretch, _ = await _look(request, asked, most)
+    stretch, *_ = await _look(request, asked, most)
     return send(answer(200, Feed.of(stretch)))
 
 
@@ -72,8 +72,8 @@ async def stream_events(request: Request[Any, Any, Any]) -> EventStream:
     house = surroundings(request)
     if house.stopping.is_set():
         raise Unavailable(_COME_BACK)
-    first, holder = await _look(request, asked, DEFAULT_EVENTS)
-    place = house.streams.take(holder)
+    first, holder, organization_id = await _look(request, asked, DEFAULT_EVENTS)
+    place = house.streams.take(holder, organization_id)
     return EventStream(_pieces(request, asked, first), place, house.stopping)
 
 
@@ -102,19 +102,19 @@ async def _pieces(
         if house.stopping.is_set() or elapsed() >= ends:
             return
         try:
-            stretch, _ = await _look(request, asked._replace(after=stretch.position), DEFAULT_EVENTS)
+            stretch, *_ = await _look(request, asked._replace(after=stretch.position), DEFAULT_EVENTS)
         except Refusal:
             return  # why, he is told when he comes back
 
 
-async def _look(request: Request[Any, Any, Any], asked: Asked, most: int) -> tuple[Stretch, UUID]:
-    """Look once; return what there is, and by which session or key it was asked."""
+async def _look(request: Request[Any, Any, Any], asked: Asked, most: int) -> tuple[Stretch, UUID, UUID]:
+    """Look once; return what there is, and by which session or key it was asked, of which organization."""
 
-    async def deed(ctx: Context) -> tuple[Stretch, UUID]:
+    async def deed(ctx: Context) -> tuple[Stretch, UUID, UUID]:
         holder = ctx.actor.service_key_id or ctx.actor.session_id
         if holder is None:
             raise NotSignedIn
-        return await feed.follow(ctx, asked.after, asked.kinds, most), holder
+        return await feed.follow(ctx, asked.after, asked.kinds, most), holder, organization_of(ctx.actor)
 
     return await surroundings(request).work.perform(request, Permission.SEE_EVENTS, deed)
 
@@ -130,7 +130,7 @@ def _printed(event: FeedEvent) -> bytes:
 def _position(field: str, text: str | None) -> int:
     if text is None:
         return 0
-    if not (text.isascii() and text.isdigit() and int(text[:20]) <= LARGEST_POSITION):
+    if not POSITION.fullmatch(text):
         raise Invalid(field, "must be a position as the feed gave it")
     return int(text)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EVENTS = 100
 MOST_EVENTS = 1_000
-LARGEST_POSITION = 10**18 - 1
+POSITION = re.compile("[0-9]{1,18}")
 _ONE_KIND = "(?:" + "|".join(re.escape(kind.value) for kind in EventKind) + ")"
 
 EventPosition = Annotated[
@@ -24,7 +24,7 @@ EventPosition = Annotated[
     takes(
         "EventPosition",
         "A position in the feed, as it gave it; 0 is before everything.",
-        pattern="^[0-9]{1,18}$",
+        pattern=f"^{POSITION.pattern}$",
     ),
 ]
 EventKinds = Annotated[

@@ -20,6 +20,7 @@ from hospitium.engine.errors import Invalid
 from hospitium.engine.ids import FIRST_ID
 from hospitium.engine.memberships import actions, queries
 from hospitium.engine.permissions import Permission
+from hospitium.engine.text import line
 
 if TYPE_CHECKING:
     from hospitium.engine.context import Context
@@ -91,7 +92,10 @@ async def change(request: Request[Any, Any, Any]) -> Response[bytes]:
     changed = await surroundings(request).work.perform(
         request, Permission.CHANGE_MEMBERS, lambda ctx: _change(ctx, account_id, given), about=account_id
     )
-    known_as = given.external_id.strip() if isinstance(given.external_id, str) else given.external_id
+    # As it is kept.
+    known_as = (
+        line("externalId", given.external_id) if isinstance(given.external_id, str) else given.external_id
+    )
     return send(answer(200, PrintedMembership(changed.account_id, changed.role, known_as)))
 
 

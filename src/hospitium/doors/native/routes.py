@@ -17,6 +17,7 @@ from hospitium.doors.native import (
     members,
     offers,
     organizations,
+    reads,
     server,
     service_keys,
     sessions,
@@ -69,6 +70,14 @@ from hospitium.doors.native.offers import (
     PrintedOffer,
 )
 from hospitium.doors.native.organizations import Organization, ProfileChanges, RegistrationBody
+from hospitium.doors.native.reads_shapes import (
+    FHIR_JSON,
+    PrintedSuspension,
+    Reads,
+    ReadsQuery,
+    ServerReadsQuery,
+    Suspensions,
+)
 from hospitium.doors.native.server import JWK_SET, PROMETHEUS, JwkSet, Live, NotReady, Ready
 from hospitium.doors.native.service_keys import (
     MadeServiceKey,
@@ -211,6 +220,13 @@ ROUTES = (
     Route("POST", "/v1/fhir-servers/{server_id:str}/confirmation", May.KEEP_FHIR_SERVERS, fhir_servers.confirm, gives={200: PrintedFhirServer}, refuses=(WrongState,)),
     Route("POST", "/v1/fhir-servers/{server_id:str}/test", May.KEEP_FHIR_SERVERS, fhir_servers.test, gives={200: FhirServerSaid},
           refuses=(TooManyAttempts, FhirServerAway, FhirServerWrong)),
+    Route("GET", "/v1/fhir-servers/{server_id:str}/reads", May.SEE_SERVER_READS, reads.list_of_server, query=ServerReadsQuery,
+          gives={200: (Reads, Media(FHIR_JSON, dict[str, Any]))}),
+    Route("GET", "/v1/fhir-servers/{server_id:str}/suspensions", May.KEEP_FHIR_SERVERS, reads.list_suspensions, query=Page, gives={200: Suspensions}),
+    Route("POST", "/v1/fhir-servers/{server_id:str}/patients/{patient_id:str}/confirmation", May.KEEP_FHIR_SERVERS, reads.confirm_patient,
+          gives={200: PrintedSuspension}),
+    Route("GET", "/v1/persons/{person_id:str}/reads", May.SEE_READS, reads.list_of_person, query=ReadsQuery,
+          gives={200: (Reads, Media(FHIR_JSON, dict[str, Any]))}),
     Route("POST", "/v1/invites/bulk", May.MAKE_INVITE, invites.make_in_bulk, takes=InviteRowsBody, gives={200: RowOutcomes},
           refuses=(NotFound, WrongState)),
     Route("POST", "/v1/invites/slip", May.MAKE_INVITE, invites.slip, takes=SlipBody, gives={200: Media(HTML)}, refuses=(UnknownCode, TooManyAttempts)),
@@ -219,8 +235,8 @@ ROUTES = (
     Route("GET", "/v1/service-keys", May.KEEP_SERVICE_KEYS, service_keys.list_keys, query=Page, gives={200: ServiceKeys}),
     Route("DELETE", "/v1/service-keys/{key_id:str}", May.KEEP_SERVICE_KEYS, service_keys.end, gives={200: PrintedServiceKey}),
     Route("POST", "/v1/access/explain", May.EXPLAIN_ACCESS, access.explain, takes=ExplainBody, gives={200: PrintedExplanation}, refuses=(NotFound,)),
-    Route("GET", "/v1/access/subjects", May.SEE_ACCESS, access.list_subjects, query=WhoQuery, gives={200: (ReachingAccounts, Media(CSV))}, refuses=(NotFound,)),
-    Route("GET", "/v1/access/resources", May.SEE_ACCESS, access.list_resources, query=WhatQuery, gives={200: (ReachedResources, Media(CSV))}, refuses=(NotFound,)),
+    Route("GET", "/v1/access/subjects", May.SEE_ACCESS, access.list_subjects, query=WhoQuery, gives={200: (ReachingAccounts, Media(CSV))}, refuses=(NotFound, Busy)),
+    Route("GET", "/v1/access/resources", May.SEE_ACCESS, access.list_resources, query=WhatQuery, gives={200: (ReachedResources, Media(CSV))}, refuses=(NotFound, Busy)),
     Route("POST", "/v1/sessions/organization", May.CHOOSE_ORGANIZATION, sessions.choose_organization,
           takes=OrganizationBody, gives={200: ChosenOrganization}, refuses=(OrganizationInactive,)),
     Route("POST", "/v1/organizations", May.REGISTER_ORGANIZATION, organizations.register,

@@ -69,7 +69,8 @@ def candidates_of(asked: FromClause, *more: Any) -> Select[Any]:
     source = road.join(target, true()).join(grants, is_given_to(road) & is_on(target))
     rows = candidate_rows(source, road, subject_may_act(asked.c.subject_kind, asked.c.subject_id))
     return rows.select(*more).where(
-        grants.c.ends_at.is_(None), is_in_world(rows.about_id, asked.c.organization_id)
+        grants.c.ends_at.is_(None),
+        is_in_world(rows.about_id, asked.c.organization_id, asked.c.subject_kind),
     )
 
 

@@ -41,6 +41,7 @@ from hospitium.engine.memberships.record import memberships
 from hospitium.engine.organizations.record import OrganizationStatus, organizations
 from hospitium.engine.persons.record import person_roles
 from hospitium.engine.records.record import THERE, records
+from hospitium.engine.suspensions.record import patient_suspensions
 from hospitium.engine.teams.record import team_memberships
 from hospitium.storage.statements import exactly, one_of
 
@@ -231,17 +232,6 @@ def candidate_rows(source: FromClause, road: FromClause, may_act: Any) -> Rows:
         )
         .outerjoin(about, about.c.id == about_id)
     )
-    # Whatever the time asked about: until somebody has looked, what the backup says of then isn't believed either.
-    held_since = (
-        select(func.min(epochs.c.begun_at))
-        .where(
-            epochs.c.confirmed_at.is_(None),
-            # The grant is held, or the membership by which it is inherited; `least` passes over the NULL of none.
-            epochs.c.holds_until >= func.least(_g.starts_at, road.c.starts_at),
-        )
-        .correlate(grants, road)
-        .scalar_subquery()
-    )
     row = SimpleNamespace(
         grant_id=_g.id,
         grantee_kind=_g.grantee_kind,
@@ -258,13 +248,14 @@ def candidate_rows(source: FromClause, road: FromClause, may_act: Any) -> Rows:
         grantee_is_active=or_(~to_organization, _is_active(grantee)),
         # An account is no organization's.
         resource_is_active=or_(exactly(_g.resource_kind, ResourceKind.ACCOUNT), _is_active(about)),
-        held_since=held_since,
+        held_since=_held_since(road),
         road_level=road.c.level,
         resource_kind=_g.resource_kind,
         is_home=func.coalesce(
             and_(to_organization, _g.grantee_id == fhir_servers.c.organization_id), false()
         ),
         suspended_since=fhir_servers.c.suspended_at,
+        patient_suspended_since=_patient_suspended_since(),
     )
     return Rows(joined, row, about.c.id)
 
@@ -288,6 +279,38 @@ def has_own(account_id: Any) -> Any:
         .correlate_except(own)
         .exists()
     )
+
+
+def _held_since(road: FromClause) -> Any:
+    """Return when the restore was that holds a row's grant, or the membership by which it is inherited. Whatever the time asked about:
+    until somebody has looked, what the backup says of then isn't believed either."""
+    return (
+        select(func.min(epochs.c.begun_at))
+        .where(
+            epochs.c.confirmed_at.is_(None),
+            # `least` passes over the NULL of no membership.
+            epochs.c.holds_until >= func.least(_g.starts_at, road.c.starts_at),
+        )
+        .correlate(grants, road)
+        .scalar_subquery()
+    )
+
+
+def _patient_suspended_since() -> Any:
+    """Return since when the grants on the patient of a row's grant are suspended. Whatever the time asked about, here too: who he was
+    then is as doubtful."""
+    suspensions = patient_suspensions.c
+    since = (
+        select(suspensions.since)
+        .where(
+            suspensions.fhir_server_id == _g.fhir_server_id,
+            suspensions.patient_id == _g.resource_id,
+            suspensions.lifted_at.is_(None),
+        )
+        .correlate(grants)
+        .scalar_subquery()
+    )
+    return case((exactly(_g.resource_kind, ResourceKind.PATIENT), since))
 
 
 def _is_active(organization: Any) -> Any:

@@ -48,6 +48,19 @@ class Question(msgspec.Struct, frozen=True):
     resource_id: str
     resource_type: str = ""
     fhir_server_id: UUID | None = None  # of a patient, and of a FHIR server itself
+    # An organization that isn't told who works for another; None: whoever may know.
+    told_to: UUID | None = None
+
+    def tells(self, candidate: Candidate) -> bool:
+        """Whether a grant, as it comes to the subject, may be told: that an account may connect because it works for an organization, that
+        one alone is told."""
+        return (
+            self.told_to is None
+            or candidate.grantee_id == self.told_to
+            or candidate.grantee_kind is not GranteeKind.ORGANIZATION
+            or candidate.resource_kind is not ResourceKind.ORGANIZATION
+            or self.subject_kind is not SubjectKind.ACCOUNT
+        )
 
 
 class Resource(NamedTuple):
@@ -127,12 +140,14 @@ _GATHER_OPEN_OF_MANY = _gathering(unnested(_ASKED, "asked"), open_only=True)
 
 async def candidates(ctx: Context, question: Question) -> list[Candidate]:
     """Return every grant that could matter to a question, with the path by which it reaches the subject."""
-    return [found for _, found in await _GATHER.all(ctx.tx, **_parameters(question))]
+    found = await _GATHER.all(ctx.tx, **_parameters(question))
+    return [candidate for _, candidate in found if question.tells(candidate)]
 
 
 async def open_candidates(ctx: Context, question: Question) -> list[Candidate]:
     """Return those that were not ended, for a deed: its question is of now, not of then."""
-    return [found for _, found in await _GATHER_OPEN.all(ctx.tx, **_parameters(question))]
+    found = await _GATHER_OPEN.all(ctx.tx, **_parameters(question))
+    return [candidate for _, candidate in found if question.tells(candidate)]
 
 
 def _parameters(question: Question) -> dict[str, Any]:
@@ -159,7 +174,8 @@ async def check_all(ctx: Context, questions: Sequence[Question]) -> list[Decisio
         ctx.tx, **{f"{name}s": [one[name] for one in each] for name in _ASKED}
     )
     for place, candidate in rows:
-        found[place - 1].append(candidate)
+        if questions[place - 1].tells(candidate):
+            found[place - 1].append(candidate)
     return [decide(of_one, one.level, ctx.now) for of_one, one in zip(found, questions, strict=True)]
 
 

@@ -48,6 +48,8 @@ class Candidate(msgspec.Struct, frozen=True):
     is_home: bool = False
     # Since when the grants on the FHIR server are suspended, because its address was changed (ruling 25).
     suspended_since: datetime | None = None
+    # Since when the grants on the patient are, because of what was found of him on the server.
+    patient_suspended_since: datetime | None = None
 
     @property
     def stands_in_it(self) -> bool:

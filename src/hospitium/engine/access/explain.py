@@ -79,7 +79,7 @@ async def explain_named(ctx: Context, named: Named, at: datetime | None) -> Expl
     if found.needed is None:
         return Explanation(at or ctx.now, NO_ACTION, None, [], is_full)
     if found.subject_id is None or found.subject_kind is None:
-        return Explanation(at or ctx.now, Denied("there is no such subject"), found.needed, [], is_full)
+        return Explanation(at or ctx.now, Denied("there is no grant"), found.needed, [], is_full)
     question = Question(
         SubjectKind(found.subject_kind),
         found.subject_id,
@@ -88,6 +88,8 @@ async def explain_named(ctx: Context, named: Named, at: datetime | None) -> Expl
         found.resource.id,
         found.resource.type,
         found.resource.fhir_server_id,
+        # What one may do oneself one may know, through whomever.
+        told_to=ctx.actor.organization_id if is_full and ctx.actor.kind is not ActorKind.OPERATOR else None,
     )
     explained = await explain(ctx, question, at)
     return explained if is_full else msgspec.structs.replace(explained, path=[], is_full=False)

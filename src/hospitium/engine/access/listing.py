@@ -43,7 +43,14 @@ from hospitium.engine.access.candidates import (
     targets,
 )
 from hospitium.engine.access.decide import Allowed, Candidate, decide
-from hospitium.engine.access.naming import Named, is_in_world, named_one, parameters_of, resolved
+from hospitium.engine.access.naming import (
+    Named,
+    is_in_world,
+    named_one,
+    parameters_of,
+    resolved,
+    tells_no_partners_staff,
+)
 from hospitium.engine.access.restrictions import counts
 from hospitium.engine.accounts.record import account_external_ids
 from hospitium.engine.fhir_resources.record import fhir_resources
@@ -111,7 +118,7 @@ def _granted(asked: FromClause, road: FromClause, kind: Any, *conditions: Any) -
             is_given_to(road),
             _g.resource_kind == kind,
             _g.ends_at.is_(None),
-            is_in_world(rows.about_id, asked.c.organization_id),
+            is_in_world(rows.about_id, asked.c.organization_id, asked.c.subject_kind),
             counts(rows.row, asked.c.needed, has_own(asked.c.subject_id)),
             *conditions,
         )
@@ -321,7 +328,7 @@ def _directly(asked: FromClause, *, in_world: bool) -> Select[Any]:
             _g.grantee_kind == asked.c.subject_kind,
             _g.ends_at.is_(None),
             _g.grantee_id > _AFTER_SUBJECT,
-            is_in_world(rows.about_id, asked.c.organization_id) if in_world else true(),
+            is_in_world(rows.about_id, asked.c.organization_id, asked.c.subject_kind) if in_world else true(),
             counts(rows.row, asked.c.needed, literal_column("false")),
         )
     )
@@ -344,6 +351,11 @@ def _through(asked: FromClause, stands_in: Road, *, in_world: bool, most: Any) -
         )
         .correlate_except(road)
     )
+    told = true()
+    if in_world:
+        told = is_in_world(rows.about_id, asked.c.organization_id, asked.c.subject_kind)
+    elif stands_in.kind is GranteeKind.ORGANIZATION:
+        told = tells_no_partners_staff(bindparam("organization_id", type_=Uuid))
     few = (standing if most is None else standing.order_by(road.c.account_id).limit(most)).lateral("few")
     return (
         select(few.c.account_id.label("subject_id"))
@@ -352,7 +364,7 @@ def _through(asked: FromClause, stands_in: Road, *, in_world: bool, most: Any) -
             exactly(asked.c.subject_kind, GranteeKind.ACCOUNT),
             exactly(_g.grantee_kind, stands_in.kind),
             _g.ends_at.is_(None),
-            is_in_world(rows.about_id, asked.c.organization_id) if in_world else true(),
+            told,
         )
     )
 
@@ -389,7 +401,7 @@ async def accounts_on(
     ctx: Context, resource: Resource, needed: Level, after: UUID, most: int
 ) -> list[ListedSubject]:
     """Return at most so many accounts who may do up to a level on a resource now, whoever's applications ask, after one of them, by id;
-    named as the actor's organization names them. For whoever may know all of it."""
+    named as the actor's organization names them. For whoever may know all of it, but who works for a partner."""
     await as_written(ctx.tx)
     found: list[ListedSubject] = await _ACCOUNTS_ON.all(
         ctx.tx, most=most, after_subject_id=after, **_of(ctx, resource, needed)
@@ -453,7 +465,7 @@ def _everything(*, is_count: bool) -> Query[Any]:
             tuple_(*_KEY) >= tuple_(*after),  # what the index can tell by itself
             tuple_(*_KEY, func.coalesce(_g.fhir_server_id, FIRST_ID)) > tuple_(*after, _AFTER_SERVER),
             _g.ends_at.is_(None),
-            or_(within.is_(None), is_in_world(rows.about_id, within)),
+            or_(within.is_(None), is_in_world(rows.about_id, within, asked.c.subject_kind)),
             counts(rows.row, literal_column(str(int(Level.CONNECTED))), has_own(asked.c.subject_id)),
         )
         .group_by(*_KEY, _g.fhir_server_id)

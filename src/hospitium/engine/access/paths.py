@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Uuid, bindparam, case, cast, func, select
+from sqlalchemy import Uuid, bindparam, case, cast, func, not_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hospitium.engine.accounts.record import accounts
@@ -37,7 +37,7 @@ class Given(msgspec.Struct, frozen=True):
     cause_kind: CauseKind
     cause_id: UUID | None
     is_owner: bool
-    given_by_id: UUID | None  # None: the operator
+    given_by_id: UUID | None  # None: the operator; or of a partnership somebody, who may be the partner's
     given_by_name: str | None
     given_at: datetime
     grantee_name: str | None  # of an organization or a team; a person is not told by name
@@ -51,7 +51,12 @@ _giver, _grantee, _about = (
     organizations.alias("grantee"),
     organizations.alias("about"),
 )
-_given_by = func.coalesce(shares.c.creator_id, invites.c.created_by_id, _g.made_by_id)
+_given_by = case(
+    (
+        not_(exactly(_g.cause_kind, CauseKind.PARTNERSHIP)),
+        func.coalesce(shares.c.creator_id, invites.c.created_by_id, _g.made_by_id),
+    )
+)
 _name = func.nullif(func.concat_ws(" ", _giver.c.first_name, _giver.c.last_name), "")
 _GIVEN = Query(
     select(

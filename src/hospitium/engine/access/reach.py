@@ -5,7 +5,7 @@ Lists say who and what; then each is asked of `check`'s rule, which says by whic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,7 @@ from hospitium.engine.access.paths import Step, given, path
 from hospitium.engine.accounts.record import accounts
 from hospitium.engine.actor import ActorKind
 from hospitium.engine.errors import Invalid, NotFound, NotSignedIn
+from hospitium.engine.ids import FIRST_ID
 from hospitium.engine.levels import Level
 from hospitium.engine.memberships import queries as membership_queries
 from hospitium.engine.permissions import Permission, require
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from hospitium.engine.access.finding import Found
     from hospitium.engine.access.naming import Named
     from hospitium.engine.context import Context
+
+
+K = TypeVar("K")
+R = TypeVar("R")
 
 
 class Reaching(msgspec.Struct, frozen=True):
@@ -55,11 +60,12 @@ class Reached(msgspec.Struct, frozen=True):
     path: list[Step]
 
 
-class Part(NamedTuple):
-    """Where a list goes on, and how many are wanted."""
+class Part(NamedTuple, Generic[K, R]):
+    """Part of a list: the keys of what was listed, and what is told of it. What ended between two statements is listed, and not told:
+    the list goes on after it all the same."""
 
-    after: UUID
-    most: int
+    keys: list[K]
+    rows: dict[K, R]
 
 
 _NAMES = Query(
@@ -90,15 +96,16 @@ async def find_known(ctx: Context, named: Named) -> Found:
     return found
 
 
-async def who(ctx: Context, found: Found, part: Part) -> list[Reaching]:
+async def who(ctx: Context, found: Found, after: UUID, most: int) -> Part[UUID, Reaching]:
     """Return the accounts that may do the action on a resource now, after one of them, by id. (`find_known` has decided that one may ask.)"""
     needed = found.needed or Level.PUBLIC
-    listed = await listing.accounts_on(ctx, found.resource, needed, part.after, part.most)
-    allowed = await _allowed(ctx, [(one.id, found.resource) for one in listed], needed)
+    listed = await listing.accounts_on(ctx, found.resource, needed, after, most)
+    on = [(one.id, found.resource) for one in listed]
+    allowed = await _allowed(ctx, on, needed, ctx.actor.organization_id)
     told = await given(ctx, [one.by.grant_id for one in allowed if one is not None])
     names = dict(await _NAMES.all(ctx.tx, account_ids=[one.id for one in listed]))
-    return [
-        Reaching(
+    rows = {
+        one.id: Reaching(
             one.id,
             one.external_id,
             names.get(one.id),
@@ -106,8 +113,9 @@ async def who(ctx: Context, found: Found, part: Part) -> list[Reaching]:
             path(SubjectKind.ACCOUNT, one.id, best.by, told[best.by.grant_id]),
         )
         for one, best in zip(listed, allowed, strict=True)
-        if best is not None  # what ended between two statements of this transaction is gone
-    ]
+        if best is not None
+    }
+    return Part([one.id for one in listed], rows)
 
 
 async def count_who(ctx: Context, found: Found) -> int:
@@ -121,14 +129,14 @@ async def whose(ctx: Context, named: str | None) -> tuple[UUID, UUID | None]:
     NotFound, NotSignedIn."""
     require(ctx.actor, Permission.SEE_ACCESS)
     actor = ctx.actor
-    account_id = None if named is None else await find_account(ctx, named)
-    if named is not None and account_id is None:
-        raise NotFound("account")
+    account_id = (
+        None if named is None else await find_account(ctx, named) or FIRST_ID
+    )  # whom nobody knows is nobody
     if account_id is None or account_id == actor.account_id:
         if actor.account_id is None:
             raise NotSignedIn
         return actor.account_id, None
-    if actor.kind is ActorKind.OPERATOR:
+    if actor.kind is ActorKind.OPERATOR and account_id != FIRST_ID:
         return account_id, None
     may = actor.organization_is_active and (actor.kind is ActorKind.SERVICE_KEY or actor.is_administrator)
     if not may or actor.organization_id is None:
@@ -143,16 +151,16 @@ async def whose(ctx: Context, named: str | None) -> tuple[UUID, UUID | None]:
 
 async def what(
     ctx: Context, account_id: UUID, within: UUID | None, after: Reachable, most: int
-) -> list[Reached]:
+) -> Part[Reachable, Reached]:
     """Return what an account can reach now, after one of them. (`whose` has decided that one may ask.)"""
     listed = await listing.everything(ctx, account_id, within, after, most)
     on = [(account_id, Resource(one.kind, one.id, one.type, one.fhir_server_id)) for one in listed]
-    allowed = await _allowed(ctx, on, Level.CONNECTED)
+    allowed = await _allowed(ctx, on, Level.CONNECTED, within)
     told = await given(ctx, [one.by.grant_id for one in allowed if one is not None])
     ids = [UUID(one.id) for one in listed if one.type]
     external = dict(await _EXTERNAL_IDS.all(ctx.tx, record_ids=ids))
-    return [
-        Reached(
+    rows = {
+        one: Reached(
             one,
             external.get(UUID(one.id)) if one.type else None,
             best.level,
@@ -160,14 +168,15 @@ async def what(
         )
         for one, best in zip(listed, allowed, strict=True)
         if best is not None
-    ]
+    }
+    return Part(listed, rows)
 
 
 async def _allowed(
-    ctx: Context, asked: Sequence[tuple[UUID, Resource]], needed: Level
+    ctx: Context, asked: Sequence[tuple[UUID, Resource]], needed: Level, told_to: UUID | None
 ) -> list[Allowed | None]:
     questions = [
-        Question(SubjectKind.ACCOUNT, subject, needed, on.kind, on.id, on.type, on.fhir_server_id)
+        Question(SubjectKind.ACCOUNT, subject, needed, on.kind, on.id, on.type, on.fhir_server_id, told_to)
         for subject, on in asked
     ]
     decisions = await check_all(ctx, questions)

@@ -181,6 +181,23 @@ class ServerIsNotSuspended:
 
 
 @dataclass(frozen=True)
+class PatientIsNotSuspended:
+    """Since he was found merged, gone or inactive, until an administrator confirms: of the grants on him alone (threats F-20)."""
+
+    nearness: ClassVar[int] = 6
+
+    def refuses(self, candidate: Candidate, needed: Level, now: datetime) -> str | None:
+        if candidate.patient_suspended_since is None:
+            return None
+        since = f"{candidate.patient_suspended_since:%Y-%m-%d}"
+        return f"suspended since the patient was found changed on {since}, until an administrator confirms"
+
+    def passes(self, row: SimpleNamespace, needed: Any) -> ColumnElement[bool]:
+        condition: ColumnElement[bool] = row.patient_suspended_since.is_(None)
+        return condition
+
+
+@dataclass(frozen=True)
 class NoRestoreHoldsIt:
     """What began before a restore's hold counts when the operator has confirmed (docs/decisions/0014)."""
 
@@ -207,6 +224,7 @@ RESTRICTIONS: tuple[Restriction, ...] = (
     GrantHasNotEnded(),
     ReachesTheLevel(),
     ServerIsNotSuspended(),
+    PatientIsNotSuspended(),
     NoRestoreHoldsIt(),
 )
 

@@ -58,6 +58,10 @@ _ALL = Query(
     .limit(bindparam("limit")),
     struct(Account),
 )
+_ADDRESSES = Query(
+    select(_c.id, _c.email_key).where(_c.id == func.any(bindparam("account_ids", type_=ARRAY(Uuid)))),
+    pair(scalar("id"), scalar("email_key")),
+)
 _IDS_BY_EMAIL = Query(
     select(_c.email_key, _c.id).where(_c.email_key == func.any(bindparam("keys", type_=ARRAY(Text)))),
     pair(scalar("email_key"), scalar("id")),
@@ -137,3 +141,8 @@ async def all_after(ctx: Context, email_key: str, limit: int) -> list[Account]:
 async def ids_by_email(ctx: Context, keys: list[str]) -> dict[str, UUID]:
     """Return the ids of those accounts that exist among some addresses. For the world loader."""
     return dict(await _IDS_BY_EMAIL.all(ctx.tx, keys=keys))
+
+
+async def addresses(ctx: Context, account_ids: list[UUID]) -> dict[UUID, str]:
+    """Return those of some ids that are or were accounts', each with the address, as it is compared."""
+    return dict(await _ADDRESSES.all(ctx.tx, account_ids=account_ids))

@@ -32,6 +32,7 @@ from hospitium.engine.permissions import Permission, require
 from hospitium.engine.persons import queries as person_queries
 from hospitium.engine.shares import queries as share_queries
 from hospitium.engine.shares.record import SHARE_COLUMNS, SHARE_PURPOSE, Share, shares
+from hospitium.engine.suspensions import queries as suspension_queries
 from hospitium.engine.teams.record import teams
 from hospitium.storage.statements import Query, exactly, pair, scalar, struct
 
@@ -225,6 +226,8 @@ async def _letter_to_account(ctx: Context, delivery: Delivery, account_id: UUID)
         return await _letter_of_acceptance(ctx, written, delivery.subject_id)
     if delivery.template in _OF_INVITES and delivery.subject_id is not None:
         return await _letter_to_inviter(ctx, written, delivery.subject_id)
+    if delivery.template is Template.PATIENT_SUSPENDED and delivery.subject_id is not None:
+        return await _letter_of_suspension(ctx, written, account_id, delivery.subject_id)
     if delivery.template not in _TOLD:
         return written
     sides = None
@@ -378,6 +381,16 @@ async def _letter_of_person_offer(ctx: Context, delivery: Delivery, offer_id: UU
         sharer=" ".join(filter(None, (sharer.first_name, sharer.last_name))) or sharer.email,
         expires_at=offer.expires_at,
     )
+
+
+async def _letter_of_suspension(
+    ctx: Context, written: Letter, account_id: UUID, suspension_id: UUID
+) -> Letter | None:
+    """Return what the mail of a suspension needs: whose FHIR server, and its number; nothing of the patient."""
+    told = await suspension_queries.to_tell(ctx, suspension_id)
+    if told is None or account_id not in await administrators(ctx, told.organization_id):
+        return None
+    return msgspec.structs.replace(written, organization=told.organization_name, about=suspension_id)
 
 
 def _name_of_sharer(parts: _ShareParts) -> str:

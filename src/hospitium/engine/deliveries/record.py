@@ -56,6 +56,8 @@ class Template(StrEnum):
     PARTNERSHIP_CANCELED = "partnership_canceled"
     PARTNERSHIP_EXPIRED = "partnership_expired"
     PARTNERSHIP_TERMINATED = "partnership_terminated"
+    # To an organization's administrators; the subject is a suspension:
+    PATIENT_SUSPENDED = "patient_suspended"
 
 
 class DeliveryStatus(StrEnum):

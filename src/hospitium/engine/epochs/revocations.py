@@ -33,6 +33,8 @@ from hospitium.engine.persons import ending as persons
 from hospitium.engine.records import actions as records
 from hospitium.engine.service_keys import actions as service_keys
 from hospitium.engine.shares import actions as shares
+from hospitium.engine.suspensions import actions as suspensions
+from hospitium.engine.suspensions.record import SuspensionReason
 from hospitium.engine.teams import actions as teams, queries as team_queries
 
 if TYPE_CHECKING:
@@ -247,6 +249,14 @@ async def _suspend_server(ctx: Context, line: TrailLine, _: Trail) -> None:
     await fhir_servers.suspend_again(ctx, _subject(line))
 
 
+async def _suspend_patient(ctx: Context, line: TrailLine, _: Trail) -> None:
+    """What was found of him since the backup is as true; an administrator must look again."""
+    server, patient, reason = _id_in(line, "fhir_server"), line.data.get("patient"), line.data.get("reason")
+    if server is None or not isinstance(patient, str) or reason not in set(SuspensionReason):
+        raise NotFound("patient")
+    await suspensions.suspend_patient(ctx, server, patient, SuspensionReason(reason))
+
+
 async def _remove_server(ctx: Context, line: TrailLine, _: Trail) -> None:
     await fhir_servers.remove(ctx, _subject(line))
 
@@ -299,6 +309,7 @@ TAKES_AWAY: dict[EventKind, Callable[[Context, TrailLine, Trail], Awaitable[None
     EventKind.GRANT_MADE: _make_grant_again,
     EventKind.FHIR_SERVER_CHANGED: _suspend_server,
     EventKind.FHIR_SERVER_REMOVED: _remove_server,
+    EventKind.PATIENT_SUSPENDED: _suspend_patient,
     EventKind.INVITE_UNDONE: _undo_invite,
     EventKind.PERSON_ROLE_ENDED: _leave_person,
     # As of a share: whether the role before was less, only the backup says.

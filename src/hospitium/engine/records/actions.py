@@ -22,6 +22,7 @@ from hospitium.engine.errors import (
 )
 from hospitium.engine.events import EventKind
 from hospitium.engine.grants import actions as grants
+from hospitium.engine.ids import parse_id
 from hospitium.engine.levels import Level
 from hospitium.engine.object_types.record import Storage
 from hospitium.engine.permissions import Permission, require
@@ -75,12 +76,13 @@ class RecordForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create(ctx: Context, object_type: ObjectType, form: RecordForm) -> RecordView:
-    """Make a record of a type; who does owns it. Raises NotConfirmed, Invalid, NameTaken."""
+    """Make a record of a type; who does owns it. Raises NotConfirmed, Forbidden (names it, and isn't staff), Invalid, NameTaken."""
     require(ctx.actor, Permission.CREATE_RECORD)
     if ctx.actor.account_id is None:
         raise NotSignedIn
     if not ctx.actor.is_confirmed:
         raise NotConfirmed
+    _must_be_staff_to_name_it(ctx, object_type, form)
     made = await _make(ctx, object_type, form, ctx.actor.account_id, ctx.actor.account_id)
     return _not_too_long(await queries.view(ctx, object_type, made.id))
 
@@ -181,13 +183,31 @@ async def _permitted(ctx: Context, object_type: ObjectType, record_id: UUID, nee
     return record
 
 
+def _must_be_staff_to_name_it(ctx: Context, object_type: ObjectType, form: RecordForm) -> None:
+    """Refuse a name from whoever isn't the organization's: its application would take his record for what it calls so. Raises Forbidden."""
+    fields = {"_id": form.given_id, "externalId": form.external_id}
+    named = next((field for field, given in fields.items() if given is not None), None)
+    if named is None or (ctx.actor.is_staff and ctx.actor.organization_id == object_type.organization_id):
+        return
+    raise Forbidden(
+        f"{named}: is for the organization's staff to give; leave it out, or let them make the record",
+        field=named,
+    )
+
+
 async def _make(
     ctx: Context, object_type: ObjectType, form: RecordForm, owner_id: UUID, creator_id: UUID
 ) -> Record:
     _check(object_type, form)
     external_id = None if form.external_id is None else line("externalId", form.external_id)
-    if form.given_id is not None and await queries.is_of_an_account(ctx, form.given_id):
+    if form.given_id is not None and (
+        await queries.is_of_an_account(ctx, form.given_id)
+        or await queries.is_called(ctx, object_type, form.given_id)
+    ):
         raise NameTaken("_id")
+    named_id = None if external_id is None else parse_id(external_id)
+    if named_id is not None and await queries.is_of_type(ctx, object_type, named_id):
+        raise NameTaken("externalId")
     try:
         made = await _INSERT.first(
             ctx.tx,

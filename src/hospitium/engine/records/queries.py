@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import msgspec
 from sqlalchemy import Integer, Text, Uuid, bindparam, cast, exists, func, literal_column, or_, select, true
@@ -13,6 +14,7 @@ from hospitium.engine.access.standing import counts, open_of_account
 from hospitium.engine.accounts.record import accounts
 from hospitium.engine.errors import NotFound, NotSignedIn
 from hospitium.engine.grants.record import ResourceKind, grants
+from hospitium.engine.ids import to_object_id
 from hospitium.engine.levels import Level
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.records.record import RECORD_COLUMNS, THERE, Record, records
@@ -72,6 +74,21 @@ _IS_USED = Query(
 )
 _IS_ACCOUNT = Query(
     select(literal_column("true").label("found")).where(accounts.c.id == bindparam("wanted_id")),
+    scalar("found"),
+)
+_IS_CALLED = Query(
+    select(literal_column("true").label("found"))
+    .where(
+        _c.object_type_id == bindparam("type_id"),
+        _c.external_id == func.any(bindparam("names", type_=ARRAY(Text))),
+    )
+    .limit(1),
+    scalar("found"),
+)
+_IS_OF_TYPE = Query(
+    select(literal_column("true").label("found")).where(
+        _c.id == bindparam("wanted_id"), _c.object_type_id == bindparam("type_id")
+    ),
     scalar("found"),
 )
 _IS_RECORD = Query(
@@ -211,6 +228,18 @@ async def is_of_an_account(ctx: Context, given_id: UUID) -> bool:
     return await _IS_ACCOUNT.first(ctx.tx, wanted_id=given_id) is not None
 
 
+async def is_called(ctx: Context, object_type: ObjectType, given_id: UUID) -> bool:
+    """Whether a record of a type has an id, in either spelling, as its external id."""
+    spelled = [str(given_id), to_object_id(given_id) or ""]
+    names = spelled + [one.upper() for one in spelled]
+    return await _IS_CALLED.first(ctx.tx, type_id=object_type.id, names=names) is not None
+
+
+async def is_of_type(ctx: Context, object_type: ObjectType, record_id: UUID) -> bool:
+    """Whether an id is or was that of a record of a type."""
+    return await _IS_OF_TYPE.first(ctx.tx, wanted_id=record_id, type_id=object_type.id) is not None
+
+
 async def is_of_a_record(ctx: Context, given_id: UUID) -> bool:
     """Whether an id is or was that of a record: no account may have the same, either."""
     return await _IS_RECORD.first(ctx.tx, wanted_id=given_id) is not None
@@ -229,6 +258,9 @@ async def owned(ctx: Context, account_id: UUID, most: int) -> list[Record]:
 async def present(
     ctx: Context, object_type: ObjectType, ids: list[UUID], external_ids: list[str]
 ) -> tuple[set[UUID], dict[str, UUID]]:
-    """Return which of some ids and external ids records of a type have. For the world loader."""
-    found = await _PRESENT.all(ctx.tx, type_id=object_type.id, ids=ids, external_ids=external_ids)
-    return {record_id for record_id, _ in found}, {named: record_id for record_id, named in found if named}
+    """Return which of some ids and external ids records of a type have; the latter as they were given, in NFC or not. For the world loader."""
+    kept = {normalize("NFC", given): given for given in external_ids}
+    found = await _PRESENT.all(ctx.tx, type_id=object_type.id, ids=ids, external_ids=list(kept))
+    return {record_id for record_id, _ in found}, {
+        kept[named]: record_id for record_id, named in found if named in kept
+    }

@@ -12,15 +12,17 @@ import msgspec
 from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, exists, not_, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hospitium.engine.events import Event, event_parties, events
+from hospitium.engine.events import Event, EventKind, event_parties, events
 from hospitium.engine.fhir_servers.record import fhir_servers
 from hospitium.engine.grants.record import grants
 from hospitium.engine.invites.record import invites
 from hospitium.engine.memberships.record import memberships
 from hospitium.engine.offers.record import offers
 from hospitium.engine.permissions import RULES, Need, Permission, organization_of, require
+from hospitium.engine.records.record import records
 from hospitium.engine.sessions.record import sessions
 from hospitium.engine.shares.record import shares
+from hospitium.engine.teams.record import teams
 from hospitium.engine.trail import queries
 from hospitium.engine.trail.record import event_seals
 from hospitium.storage.statements import Query, exactly, one_of, pair, scalar, struct
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from hospitium.engine.context import Context
-    from hospitium.engine.events import EventKind
 
 LONGEST_STRETCH = 20_000
 """How many numbers are looked at for one question, however few of them are the organization's."""
@@ -41,8 +42,9 @@ _p = event_parties.c
 _organization = bindparam("organization_id", type_=Uuid)
 
 # What an account does for itself stands in the trail of the organization it acts for at that moment, and is nobody's business there: that
-# somebody's employee has a child, or is a patient elsewhere. It is told to the organization that it is about.
-_OF_PEOPLE = ("account", "person", "person_offer")
+# somebody's employee has a child, is a patient elsewhere, or asked who may see a record of his. So what its own people did is told of these
+# nouns alone, and of all but the first only where the row is the organization's.
+_OF_ADMINISTRATORS = ("client_key", "object_type", "partnership", "service_key")
 _FOR_ORGANIZATIONS = [
     permission.value
     for permission in Permission
@@ -61,17 +63,19 @@ def _is_of(noun: str, table: Any, condition: Any = None) -> Any:
 _on_its_server = exists().where(
     fhir_servers.c.id == grants.c.fhir_server_id, fhir_servers.c.organization_id == _organization
 )
-_OF_OTHERS = ("grant", "invite", "membership", "offer", "organization", "session", "share")
 _is_told = or_(
     _e.actor_organization_id.is_distinct_from(_organization),
-    not_(one_of(_e.subject_kind, (*_OF_PEOPLE, *_OF_OTHERS))),
+    and_(one_of(_e.subject_kind, _OF_ADMINISTRATORS), not_(exactly(_e.kind, EventKind.REFUSED))),
     one_of(_e.data["permission"].astext, _FOR_ORGANIZATIONS),  # only a refusal says one
     and_(exactly(_e.subject_kind, "organization"), _e.subject_id == _organization),
+    _is_of("fhir_server", fhir_servers),
     _is_of("invite", invites),
     _is_of("membership", memberships),
     _is_of("offer", offers),
+    _is_of("record", records),
     _is_of("session", sessions),
     _is_of("share", shares),
+    _is_of("team", teams),
     _is_of("grant", grants, or_(grants.c.grantee_id == _organization, _on_its_server)),
 )
 

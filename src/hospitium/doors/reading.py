@@ -1,0 +1,367 @@
+"""Reading a FHIR server for somebody, shared by the doors (DESIGN §3.9): decide, ask, check, put on record, and only then show.
+
+    who, which server, what he may read ─▶ ask ─▶ each resource checked ─▶ a patient who departed? suspend, and from the start
+      (with a built-in server, all in one transaction)                      └▶ on record ─▶ shown, or refused
+
+Nobody is asked for somebody who may read nothing. Each read is on record, and each that was refused once it is known by whom and where.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import msgspec
+import structlog
+
+from hospitium.doors import fhir_patients
+from hospitium.doors.surroundings import surroundings
+from hospitium.doors.unit_of_work import perform_as
+from hospitium.engine.access.on_server import reach_on
+from hospitium.engine.actor import SYSTEM
+from hospitium.engine.errors import NotFound, Refusal, Unavailable
+from hospitium.engine.fhir_gateway.answering import decode
+from hospitium.engine.fhir_gateway.asking import pairs_of
+from hospitium.engine.fhir_gateway.compartments import (
+    may_accompany,
+    may_be_shown,
+    patients_of,
+    referred,
+    without_others,
+)
+from hospitium.engine.fhir_gateway.definitions import DEFINITIONS, PATIENT
+from hospitium.engine.fhir_references import actions as references, queries as referring
+from hospitium.engine.fhir_references.record import Reference
+from hospitium.engine.fhir_resources import queries as resources
+from hospitium.engine.fhir_resources.parameters import TYPES
+from hospitium.engine.fhir_resources.search import Position, parse_search
+from hospitium.engine.fhir_servers import queries as servers
+from hospitium.engine.fhir_servers.record import ServerKind
+from hospitium.engine.permissions import Permission
+from hospitium.engine.reads.record import Interaction, Read, digest_of
+from hospitium.engine.suspensions import actions as suspensions, queries as suspended
+from hospitium.engine.suspensions.record import SuspensionReason
+from hospitium.outside.fhir_departures import Departure, departure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from uuid import UUID
+
+    from litestar import Request
+
+    from hospitium.doors.fhir_patients import Reachable
+    from hospitium.engine.access.on_server import ServerReach
+    from hospitium.engine.actor import Actor
+    from hospitium.engine.context import Context
+    from hospitium.engine.fhir_gateway.asking import Asked
+    from hospitium.engine.fhir_servers.record import FhirServer
+    from hospitium.outside.fhir import RemoteFhir, RemoteServer
+
+T = TypeVar("T")
+MOST_ROUNDS = 3  # in each of which somebody departed was found, and suspended
+MOST_NOTED = 100_000  # references that this process remembers to have noted
+_log = structlog.get_logger("hospitium.reading")
+
+
+class What(NamedTuple):
+    """What is asked, for the record. `said`: the question itself, of which a keyed hash is kept."""
+
+    interaction: Interaction
+    type: str
+    resource_id: str | None = None
+    said: object = None
+
+
+class Sought(NamedTuple):
+    """A page of what a FHIR server found, of which nothing is checked yet. `following`: a plain value that leads to the next page.
+
+    `is_cut`: there is more, where the server doesn't say.
+    """
+
+    resources: list[dict[str, Any]]
+    following: Any
+    is_cut: bool = False
+
+
+class Shown(NamedTuple, Generic[T]):
+    """What is shown: `given` is the door's own form of it, None if there is nothing; the rest is for the record. `asked_about`: whom it is
+    about, though there may be no resource of his: that there is none, or how many, is told of him, too."""
+
+    given: T | None
+    resources: Sequence[dict[str, Any]] = ()
+    departed: tuple[tuple[str, SuspensionReason], ...] = ()
+    asked_about: frozenset[str] = frozenset()
+
+
+class Source(Protocol):
+    """A FHIR server, wherever it is."""
+
+    types: frozenset[str]
+    most_asked: int  # times, for one page of all of a patient
+
+    async def read(self, type_: str, id_: str) -> dict[str, Any] | Departure | None:
+        """Return a resource; None if there is none, GONE if the server says that there was one."""
+
+    async def search(
+        self, asked: Asked, patients: frozenset[str] | None, count: int, following: Any
+    ) -> Sought:
+        """Return a page of a search about these patients (None: any), the first one or the one `following` leads to."""
+
+
+class Here:
+    """A built-in FHIR server, in the transaction that decided."""
+
+    types = frozenset(DEFINITIONS.types.keys() & TYPES.keys())
+    most_asked = 200
+
+    def __init__(self, ctx: Context, server_id: UUID) -> None:
+        self._ctx = ctx
+        self._server_id = server_id
+
+    async def read(self, type_: str, id_: str) -> dict[str, Any] | Departure | None:
+        try:
+            found = await resources.read(self._ctx, self._server_id, type_, id_)
+        except NotFound:
+            return None
+        return decode(found.body)
+
+    async def search(
+        self, asked: Asked, patients: frozenset[str] | None, count: int, following: Any
+    ) -> Sought:
+        search = parse_search(asked.type, pairs_of(asked, None, count))
+        if following is not None:
+            search = msgspec.structs.replace(search, after=msgspec.convert(following, Position))
+        page = await resources.search(self._ctx, self._server_id, search, patients)
+        after = None if page.following is None else msgspec.to_builtins(page.following)
+        return Sought([decode(one.body) for one in page.resources], after)
+
+
+class Elsewhere:
+    """A remote FHIR server; no transaction is open while it is asked."""
+
+    types = frozenset(DEFINITIONS.types)
+    most_asked = 12
+
+    def __init__(self, remote_fhir: RemoteFhir, server: RemoteServer) -> None:
+        self._remote_fhir = remote_fhir
+        self._server = server
+
+    async def read(self, type_: str, id_: str) -> dict[str, Any] | Departure | None:
+        return await self._remote_fhir.read(self._server, type_, id_)
+
+    async def search(
+        self, asked: Asked, patients: frozenset[str] | None, count: int, following: Any
+    ) -> Sought:
+        if following is not None:
+            found = await self._remote_fhir.follow(self._server, following)
+        else:
+            whom = None if patients is None else sorted(patients)
+            found = await self._remote_fhir.search(self._server, asked.type, pairs_of(asked, whom, count))
+        return Sought(found.resources, found.next, found.is_cut)
+
+
+class Sight:
+    """What somebody may see on a FHIR server: every resource goes through here before it is shown."""
+
+    def __init__(
+        self, account_id: UUID, server: FhirServer, reach: ServerReach, referring: frozenset[str]
+    ) -> None:
+        self.account_id = account_id
+        self.server_id = server.id
+        self.reach = reach
+        self.within = reach.within
+        self.base = server.base_url
+        self._referring = referring
+
+    def of(self, resource: dict[str, Any], patients: frozenset[str] | None = None) -> dict[str, Any] | None:
+        """Return what may be shown of a resource, None if nothing. `patients`: it has to be about one of these, besides."""
+        if not may_be_shown(resource, self.within, base=self.base):
+            return None
+        if patients is not None and patients.isdisjoint(patients_of(resource, base=self.base)):
+            return None
+        return without_others(resource, self.within, base=self.base)
+
+    def of_shared(self, resource: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what may be shown of the one resource about nobody that was asked for, if something he may see refers to it."""
+        if not self.may_see_shared or not may_accompany(resource):
+            return None
+        return without_others(resource, self.within, base=self.base)
+
+    @property
+    def may_see_shared(self) -> bool:
+        """Whether a resource that he may see is known to refer to the one that was asked for."""
+        return self.within is None or bool(self._referring)
+
+    def departed(self, shown: Iterable[dict[str, Any]]) -> tuple[tuple[str, SuspensionReason], ...]:
+        """Return who of the patients that are to be shown is no more who he was (threats F-20)."""
+        return tuple(
+            (one["id"], SuspensionReason(found.value))
+            for one in shown
+            if one["resourceType"] == PATIENT and (found := departure(one)) is not None
+        )
+
+    def about(self, shown: Iterable[dict[str, Any]]) -> set[str]:
+        """Return about whom resources are; of one about nobody, whose resource referred to it."""
+        found: set[str] = set()
+        for one in shown:
+            is_shared = one["resourceType"] in DEFINITIONS.shared
+            found |= self._referring if is_shared else patients_of(one, base=self.base)
+        return found
+
+
+Asking: TypeAlias = "Callable[[Source, Sight], Awaitable[Shown[T]]]"
+
+
+class _Decided(NamedTuple, Generic[T]):
+    """Who reads, where, and what he may see; with a built-in server, also what it said."""
+
+    actor: Actor
+    server: FhirServer
+    sight: Sight
+    where: Reachable | None
+    outcome: Shown[T] | Refusal | None
+
+
+class Reading:
+    """Reads FHIR servers for whoever asks a door."""
+
+    def __init__(self) -> None:
+        self._noted: set[tuple[UUID, Reference]] = set()
+
+    async def read(
+        self, request: Request[Any, Any, Any], server_id: UUID, what: What, asking: Asking[T]
+    ) -> T:
+        """Return what `asking` gives of a FHIR server, when it is on record; `asking` shows nothing that Sight didn't let through.
+
+        Raises NotFound (no such server, nothing that one may read there, or nothing of what was asked), Unavailable (it can't be put
+        on record), and what `asking` raises, which is then on record, too.
+        """
+        for _ in range(MOST_ROUNDS):
+            decided = await self._decide(request, server_id, what, asking)
+            outcome = decided.outcome
+            if outcome is None:
+                outcome = await self._ask_elsewhere(request, decided, asking)
+            if isinstance(outcome, Refusal) or not await self._suspends(request, decided, outcome):
+                break
+        else:
+            outcome = NotFound("resource")
+        given = None if isinstance(outcome, Refusal) else outcome.given
+        if given is None and not isinstance(outcome, Refusal):
+            outcome = NotFound("resource")
+        await surroundings(request).recorder.record(decided.actor, _record(request, decided, what, outcome))
+        if isinstance(outcome, Refusal):
+            raise outcome
+        with suppress(Unavailable):  # then it is noted another time
+            await self._note(request, decided, outcome)
+        assert given is not None  # without anything it was refused  # noqa: S101
+        return given
+
+    async def _decide(
+        self, request: Request[Any, Any, Any], server_id: UUID, what: What, asking: Asking[T]
+    ) -> _Decided[T]:
+        async def deed(ctx: Context) -> _Decided[T]:
+            server = await servers.by_id(ctx, server_id)
+            account_id = ctx.actor.account_id
+            assert account_id is not None  # the permission is an account's  # noqa: S101
+            reach = await reach_on(ctx, account_id, server_id)
+            known: list[str] = []
+            if what.type in DEFINITIONS.shared and what.resource_id is not None and reach.patients:
+                known = await referring.referring(ctx, server_id, what.type, what.resource_id, reach.patients)
+            sight = Sight(account_id, server, reach, frozenset(known))
+            if reach.is_nothing:
+                return _Decided(ctx.actor, server, sight, None, NotFound("resource"))
+            if server.kind is ServerKind.REMOTE:
+                where = await fhir_patients.reachable(ctx, server)
+                return _Decided(ctx.actor, server, sight, where, None)
+            return _Decided(
+                ctx.actor, server, sight, None, await _outcome(asking, Here(ctx, server_id), sight)
+            )
+
+        return await surroundings(request).work.perform(request, Permission.READ_FHIR, deed, about=server_id)
+
+    async def _ask_elsewhere(
+        self, request: Request[Any, Any, Any], decided: _Decided[T], asking: Asking[T]
+    ) -> Shown[T] | Refusal:
+        assert decided.where is not None  # it is a remote one  # noqa: S101
+        try:
+            remote = fhir_patients.remote_of(request, decided.where)
+        except Refusal as refusal:
+            return refusal
+        return await _outcome(asking, Elsewhere(surroundings(request).remote_fhir, remote), decided.sight)
+
+    async def _suspends(self, request: Request[Any, Any, Any], decided: _Decided[T], shown: Shown[T]) -> bool:
+        """Suspend the grants on patients who departed; return whether one counts for nothing now. Who may read the whole server, may
+        look at them all the same."""
+        if decided.sight.within is None or not shown.departed:
+            return False
+        house, server_id = surroundings(request), decided.server.id
+
+        async def deed(ctx: Context) -> bool:
+            # It is this server that finds it: whoever happened to read has done nothing to the patient.
+            as_system, counts_for_nothing = ctx._replace(actor=SYSTEM), False
+            for patient_id, reason in shown.departed:
+                stays_so = reason is not SuspensionReason.GONE
+                if stays_so and await suspended.was_lifted(ctx, server_id, patient_id, reason.value):
+                    continue
+                await suspensions.suspend_patient(as_system, server_id, patient_id, reason)
+                counts_for_nothing = True
+            return counts_for_nothing
+
+        return await perform_as(house.database, house.work.clock, decided.actor, Permission.READ_FHIR, deed)
+
+    async def _note(self, request: Request[Any, Any, Any], decided: _Decided[T], shown: Shown[T]) -> None:
+        """Note what was referred to, so that it may be read next. Raises Unavailable."""
+        server = decided.server
+        server_id, base = server.id, server.base_url
+        new = {
+            Reference(whose, type_, id_)
+            for one in shown.resources
+            if len(about := patients_of(one, base=base)) == 1
+            for whose in about
+            for type_, id_ in referred(one, base=base)
+            if (server_id, Reference(whose, type_, id_)) not in self._noted
+        }
+        if not new:
+            return
+        house = surroundings(request)
+        await perform_as(
+            house.database,
+            house.work.clock,
+            decided.actor,
+            Permission.READ_FHIR,
+            lambda ctx: references.note(ctx, server_id, new),
+        )
+        if len(self._noted) + len(new) > MOST_NOTED:
+            self._noted.clear()
+        self._noted |= {(server_id, one) for one in new}
+
+
+async def _outcome(asking: Asking[T], source: Source, sight: Sight) -> Shown[T] | Refusal:
+    try:
+        return await asking(source, sight)
+    except Refusal as refusal:
+        return refusal
+
+
+def _record(
+    request: Request[Any, Any, Any], decided: _Decided[T], what: What, outcome: Shown[T] | Refusal
+) -> Read:
+    named = [what.resource_id] if what.type == PATIENT and what.resource_id is not None else []
+    read = Read(
+        decided.server.id,
+        decided.server.organization_id,
+        what.interaction,
+        what.type,
+        named,
+        what.resource_id,
+        query_digest=digest_of(surroundings(request).digest_key, what.type, what.said),
+    )
+    if isinstance(outcome, Refusal):
+        return msgspec.structs.replace(read, refused=type(outcome).__name__)
+    about = decided.sight.about(outcome.resources) | outcome.asked_about
+    return msgspec.structs.replace(
+        read,
+        patient_ids=sorted({*about, *named}),
+        count=len(outcome.resources),
+        grant_ids=decided.sight.reach.grant_ids(about),
+    )

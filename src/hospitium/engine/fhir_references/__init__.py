@@ -1,0 +1,1 @@
+"""What patients' resources refer to that is about nobody: practitioners, organizations, medications."""
