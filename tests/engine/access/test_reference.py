@@ -530,6 +530,7 @@ def test_the_reference_shares_nothing_with_the_engine() -> None:
     assert "hospitium" not in Path(reference.__file__).read_text("utf-8")
 
 
+@pytest.mark.soak
 def test_control_a_list_that_has_what_a_clock_ahead_has_ended_is_found_out(
     in_worlds: Any, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -540,6 +541,7 @@ def test_control_a_list_that_has_what_a_clock_ahead_has_ended_is_found_out(
         compared(in_worlds, min(rounds, 20), 40)
 
 
+@pytest.mark.soak
 def test_control_a_rule_that_forgets_that_ones_own_comes_first_is_found_out(
     in_worlds: Any, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
