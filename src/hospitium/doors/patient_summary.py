@@ -9,14 +9,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hospitium.doors.fhir import interactions
 from hospitium.doors.reading import Shown, What
 from hospitium.doors.surroundings import surroundings
 from hospitium.engine.errors import FhirServerAway, FhirServerWrong, NotFound
 from hospitium.engine.fhir_gateway.asking import ask, narrowed
 from hospitium.engine.fhir_gateway.definitions import PATIENT
 from hospitium.engine.reads.record import Interaction
-from hospitium.engine.suspensions.record import SuspensionReason
-from hospitium.outside.fhir_departures import Departure
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -128,13 +127,7 @@ async def patient_summary(
 
 async def _patient(request: Request[Any, Any, Any], server_id: UUID, patient_id: str) -> dict[str, Any]:
     async def asking(source: Source, sight: Sight) -> Shown[dict[str, Any]]:
-        if sight.within is not None and patient_id not in sight.within:
-            raise NotFound("resource")
-        found = await source.read(PATIENT, patient_id)
-        if isinstance(found, Departure):
-            return Shown(None, departed=((patient_id, SuspensionReason.GONE),))
-        shown = None if found is None else sight.of(found)
-        return Shown(None) if shown is None else Shown(shown, [shown], sight.departed([shown]))
+        return await interactions.read_one(source, sight, PATIENT, patient_id, ())
 
     what = What(Interaction.READ, PATIENT, patient_id)
     return await surroundings(request).reading.read(request, server_id, what, asking)

@@ -15,9 +15,9 @@ import msgspec
 
 from hospitium.engine.errors import Invalid
 from hospitium.engine.fhir_gateway.definitions import ANY_TYPE, DEFINITIONS, PATIENT, Kind, ResourceType
-from hospitium.engine.fhir_gateway.escapes import divided, escaped, is_escaped_rightly, plain
 from hospitium.engine.fhir_resources.checking import is_id
 from hospitium.engine.fhir_resources.dates import span
+from hospitium.engine.fhir_resources.escapes import divided, escaped, is_escaped_rightly, plain
 from hospitium.engine.fhir_resources.search import DEFAULT_COUNT, LARGEST_COUNT, Prefix
 from hospitium.engine.json_text import printable
 

@@ -17,6 +17,7 @@ from hospitium.engine.fhir_resources import keys, names
 from hospitium.engine.fhir_resources.checking import is_id
 from hospitium.engine.fhir_resources.dates import span
 from hospitium.engine.fhir_resources.drawing import PATIENT
+from hospitium.engine.fhir_resources.escapes import divided, is_escaped_rightly, plain
 from hospitium.engine.fhir_resources.keys import Key
 from hospitium.engine.fhir_resources.parameters import (
     COMMON,
@@ -185,13 +186,13 @@ def _alternatives(field: str, value: str) -> list[str]:
     """Divide a value at its commas. What is escaped stays so."""
     if "\0" in value or not _is_whole(value):
         raise Invalid(field, "must not contain NUL characters or lone surrogates")
-    found = _divided(value, ",")
+    found = divided(value, ",")
     if len(found) > MOST_ALTERNATIVES:
         raise Invalid(field, f"must have at most {MOST_ALTERNATIVES} alternatives")
     for one in found:
         if not one:
             raise Invalid(field, "must not be blank")
-        if re.search(r"(?<!\\)(?:\\\\)*\\(?![\\,|$])", one):
+        if not is_escaped_rightly(one):
             raise Invalid(field, "has a backslash that stands before none of \\ , | $")
     return found
 
@@ -200,23 +201,6 @@ def _few(field: str, alternatives: list[str]) -> list[str]:
     if len(alternatives) > _MOST_COMPARED:
         raise Invalid(field, f"must have at most {_MOST_COMPARED} alternatives")
     return alternatives
-
-
-def _divided(value: str, sign: str) -> list[str]:
-    """Divide at a sign that isn't escaped."""
-    parts, begun, index = [], 0, 0
-    while index < len(value):
-        if value[index] == "\\":
-            index += 1
-        elif value[index] == sign:
-            parts.append(value[begun:index])
-            begun = index + 1
-        index += 1
-    return [*parts, value[begun:]]
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"\\([\\,|$])", r"\1", text)
 
 
 def _is_whole(text: str) -> bool:
@@ -234,7 +218,7 @@ def _id(field: str, value: str) -> str:
 
 
 def _token(parameter: Parameter, value: str) -> Key:
-    parts = [_plain(part) for part in _divided(value, "|")]
+    parts = [plain(part) for part in divided(value, "|")]
     match parts:
         case [code]:
             return keys.by_value(parameter.name, code)
@@ -256,8 +240,8 @@ _ELSEWHERE = re.compile(r"(?:https?://|urn:)[^\s#?]+", re.ASCII)
 
 
 def _reference(parameter: Parameter, field: str, modifier: str, value: str) -> _Referred:
-    plain = _plain(value)
-    type_, slash, resource_id = plain.rpartition("/")
+    meant = plain(value)
+    type_, slash, resource_id = meant.rpartition("/")
     if is_id(resource_id) and (not slash or (type_ in TYPES and not modifier)):
         wanted = type_ or modifier
         if parameter.name == "patient":
@@ -265,8 +249,8 @@ def _reference(parameter: Parameter, field: str, modifier: str, value: str) -> _
                 raise Invalid(field, "must be a patient")
             wanted = PATIENT
         return _Referred(f"{wanted}/{resource_id}" if wanted else "", resource_id)
-    if not modifier and _ELSEWHERE.fullmatch(plain) and parameter.name != "patient":
-        return _Referred(plain)
+    if not modifier and _ELSEWHERE.fullmatch(meant) and parameter.name != "patient":
+        return _Referred(meant)
     raise Invalid(field, "must be an id, or a type and an id, such as Patient/a")
 
 
@@ -287,10 +271,10 @@ def _references(kind: ResourceType, parameter: Parameter, referred: list[_Referr
 
 
 def _name(parameter: Parameter, value: str) -> str:
-    plain = _plain(value)
-    if names.is_empty(plain):
+    meant = plain(value)
+    if names.is_empty(meant):
         raise Invalid(parameter.name, "must not be blank")
-    return names.pattern(parameter.name, plain)
+    return names.pattern(parameter.name, meant)
 
 
 def _compared(parameter: Parameter, value: str) -> Compared:
