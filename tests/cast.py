@@ -211,7 +211,8 @@ class House:
     async def open(
         cls, database_url: str, clock: MovableClock, keys: Path, environment: dict[str, str] | None = None
     ) -> AsyncIterator[House]:
-        """Open a server on a free port with the cast in its (empty) database; `environment` holds settings by name."""
+        """Open a server on a free port with the cast in its database, which is empty or a copy of one where they are; `environment` holds
+        settings by name."""
         database = await Database.open(database_url, size=20, patience=30)
         chosen = settings.read({"HOSPITIUM_DATA": str(keys.parent), **(environment or {})})
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -244,7 +245,7 @@ class House:
                 base_url=base_url, timeout=60, limits=limits, event_hooks={"response": hooks}, verify=False
             ) as http:
                 house = cls(base_url, database, parts, clock, http)
-                await house._gather_the_cast()
+                await house._meet_the_cast()
                 while not server.started:
                     await asyncio.sleep(0.005)
                 yield house
@@ -321,10 +322,11 @@ class House:
 
     async def _token_of(self, account_id: UUID, organization: str | None, role: Role) -> str:
         async with self.database.transaction() as tx:
-            return await self._sign_in(tx, account_id, organization, role)
+            session_id = await self._sign_in(tx, account_id, organization)
+        return self._token(session_id, account_id, organization, role)
 
-    async def _sign_in(self, tx: Any, account_id: UUID, organization: str | None, role: Role) -> str:
-        """Start a session without the slow hash, and without asking whether the organization is active; return its token."""
+    async def _sign_in(self, tx: Any, account_id: UUID, organization: str | None) -> UUID:
+        """Start a session without the slow hash, and without asking whether the organization is active; return its id."""
         session_id, now = new_id(self.clock()), self.clock()
         refresh = seed(self.parts.link_key, REFRESH_PURPOSE, new_id(now))
         await tx.execute(
@@ -335,6 +337,10 @@ class House:
             "INSERT INTO refresh_tokens (id, session_id, key_number, nonce, digest, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             refresh.row_id, session_id, refresh.key_number, refresh.nonce, refresh.digest, now, now + timedelta(days=7),
         )  # fmt: skip
+        return session_id
+
+    def _token(self, session_id: UUID, account_id: UUID, organization: str | None, role: Role) -> str:
+        now = self.clock()
         session = sessions.Session(
             session_id, account_id, self.organizations[organization] if organization else None, now, now
         )
@@ -346,17 +352,34 @@ class House:
             sessions.SignedIn(session, account, None), role, now + timedelta(days=3650)
         )
 
-    async def _gather_the_cast(self) -> None:
-        """Add all of them in one transaction, for it is done before every test, and each at an instant of its own."""
+    async def _meet_the_cast(self) -> None:
+        """Learn who is in the database; if nobody is, add all of them."""
         async with self.database.transaction() as tx:
-            for code, (type_, status, name) in ORGANIZATIONS.items():
-                ctx = Context(tx, OPERATOR, self.clock())
-                desk = f"desk@{code}.example"
-                await self._found(ctx, code, type_, status, name, contact_email=desk, specialties=["imaging"])
-            for name, (organization, role) in PEOPLE.items():
-                account_id = await self._let_in(Context(tx, OPERATOR, self.clock()), name, organization, role)
-                token = await self._sign_in(tx, account_id, organization, role)
-                self.callers[name] = Caller(self.http, token, organization)
+            self.organizations = dict(await tx.fetch("SELECT code, id FROM organizations"))
+            if not self.organizations:
+                await self.gather_the_cast(tx)
+            if passwords._HASHER is SLOW_HASHER:
+                slowly = _hash_of_the_cast(SLOW_HASHER).reveal()
+                await tx.execute("UPDATE accounts SET password_hash = $1", slowly)
+            found = await tx.fetch(
+                "SELECT lower(first_name), sessions.id, account_id FROM sessions JOIN accounts ON accounts.id = account_id"
+            )
+        self.clock.advance(milliseconds=1)  # what is there has happened, whoever's clock said when
+        for name, session_id, account_id in found:
+            organization, role = PEOPLE[name]
+            self.accounts[name] = account_id
+            token = self._token(session_id, account_id, organization, role)
+            self.callers[name] = Caller(self.http, token, organization)
+
+    async def gather_the_cast(self, tx: Any) -> None:
+        """Add all of them, each at an instant of its own."""
+        for code, (type_, status, name) in ORGANIZATIONS.items():
+            ctx = Context(tx, OPERATOR, self.clock())
+            desk = f"desk@{code}.example"
+            await self._found(ctx, code, type_, status, name, contact_email=desk, specialties=["imaging"])
+        for name, (organization, role) in PEOPLE.items():
+            account_id = await self._let_in(Context(tx, OPERATOR, self.clock()), name, organization, role)
+            await self._sign_in(tx, account_id, organization)
 
     async def trail(self, party: UUID, *, since: int = 0) -> list[str]:
         """Return the kinds of the events in a party's trail, in order, after the first `since`."""

@@ -7,6 +7,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
 TEMPLATE = "template_hospitium"
+CAST_TEMPLATE = "template_cast"
+HOUSES = {"house", "open_house"}  # fixtures that are one, or open it
 SOAK_ROUNDS = int(os.environ.get("HOSPITIUM_SOAK", "0"))
 
 
@@ -64,6 +67,10 @@ asyncpg.Connection._introspect_types = _remember_what_types_are
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # of who was started behind a shell's back; commands would be deaf to it as well
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         directory = Path(tempfile.mkdtemp(prefix="hospitium-tests-", dir=_quickest()))
         directory.chmod(0o711)  # the database's own user passes through, under root
@@ -119,31 +126,35 @@ def cluster(run_directory: Path) -> Iterator[EmbeddedPostgres]:
     with (run_directory / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         embedded.start()
-        asyncio.run(_make_template(embedded))
+        asyncio.run(_make_templates(embedded, run_directory))
     yield embedded
     embedded.stop()
 
 
-async def _make_template(embedded: EmbeddedPostgres) -> None:
+async def _make_templates(embedded: EmbeddedPostgres, directory: Path) -> None:
     connection = await asyncpg.connect(embedded.url("postgres"))
     try:
-        if await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", TEMPLATE):
+        if await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", CAST_TEMPLATE):
             return
         await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        await migrate(embedded.url(TEMPLATE))
+        await connection.execute(f"CREATE DATABASE {CAST_TEMPLATE} TEMPLATE {TEMPLATE}")
+        async with House.open(embedded.url(CAST_TEMPLATE), MovableClock(), directory / "keys"):
+            pass
     finally:
         await connection.close()
-    await migrate(embedded.url(TEMPLATE))
 
 
 @pytest.fixture
-async def database_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
-    """The URL of an empty database of this test's own, with the newest schema."""
+async def database_url(cluster: EmbeddedPostgres, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The URL of a database of this test's own, with the newest schema: empty, or with the cast in it for a house."""
+    template = TEMPLATE if HOUSES.isdisjoint(request.fixturenames) else CAST_TEMPLATE
     name = f"test_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(cluster.url("postgres"))
     try:
         for attempt in range(50):
             try:
-                await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+                await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
                 break
             except asyncpg.ObjectInUseError:  # another worker copies the template at this instant
                 if attempt == 49:
