@@ -338,6 +338,7 @@ async def deeds_of_inviting(ground: Ground) -> dict[str, Deed]:
         "fhir_server.searched": lambda: g.does("ada", search),
         "fhir.read": lambda: g.does("sam", reads.record, a_read),
         "fhir.read_refused": lambda: g.does("sam", reads.record, msgspec.structs.replace(a_read, refused="NotFound")),
+        "fhir.left_out": lambda: g.does("sam", reads.record, msgspec.structs.replace(a_read, left_out=3)),
         "patient.suspended": lambda: g.does("sam", suspensions.suspend_patient, server, "jane", SuspensionReason.GONE),
         "patient.confirmed": lambda: g.does("ada", suspensions.confirm_patient, server, "certain"),
         "grant.made": lambda: g.does("ada", on_servers.make, server, a_grant("jon")),

@@ -137,6 +137,7 @@ WHEN = {
     EventKind.FHIR_SERVER_SEARCHED: "Somebody looked for a patient by an identifier; `found` says none, one or several, never which.",
     EventKind.FHIR_READ: "Something was read on a FHIR server, and on record before it was shown: `interaction` (read, search, everything, page), `type`, `resource` of a single one, `patients`, how many resources (`count`), by which `grants`; `asked` is a keyed hash of what was searched for. It stands in the trail of each person that has a grant on a patient, too.",
     EventKind.FHIR_READ_REFUSED: "A read of a FHIR server was refused: `refusal` says why, `asked` is a keyed hash of what was asked. It names no patient and no resource, which could be what somebody typed, or may not know of.",
+    EventKind.FHIR_LEFT_OUT: "A FHIR server gave what was not asked for, or is not to be shown: so many (`count`) resources or other entries of a `type` were left out. It is told to the server's organization alone, and names neither patients nor who read.",
     EventKind.PATIENT_SUSPENDED: "A `patient` was found merged, gone or inactive on a `fhir_server` (`reason`): the grants on him count for nothing until an administrator confirms.",
     EventKind.PATIENT_CONFIRMED: "An administrator confirmed that a `patient` is still who he was: the grants on him count again.",
     EventKind.GRANT_MADE: "An administrator granted somebody access to a FHIR server, or to one patient there. To an account, it comes before what that inherits, so a restore makes it again.",

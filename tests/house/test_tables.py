@@ -133,7 +133,11 @@ READERS = {
         "partnerships": "likewise: the two sides, for no actor that is one of them",
     },
     "engine/fhir_references/actions.py": {"fhir_servers": "likewise, what was noted of them"},
-    "engine/access/on_server.py": {"grants": "the question, about all patients of one FHIR server"},
+    "engine/access/on_server.py": {
+        "grants": "the question, about all patients of one FHIR server",
+        "sessions": "whose question it is, in the same statement",
+        "fhir_servers": "likewise, which server",
+    },
     "engine/fhir_resources/actions.py": {
         "fhir_servers": "the resources of a server that was removed are deleted with it, some at a time"
     },
@@ -194,6 +198,7 @@ SELECTORS = {
     "engine/trail/feed.py": "one question, of one actor: what comes next of the trail that is his organization's to know",
     "engine/access/candidates.py": "it is the question",
     "engine/access/check.py": "likewise",
+    "engine/access/on_server.py": "likewise",
     "engine/access/asking.py": "likewise",
     "engine/access/naming.py": "likewise",
     "engine/access/listing.py": "the same question, the other way round",

@@ -150,7 +150,7 @@ async def _newest(
         except FhirServerWrong:
             # Not every server can sort by this.
             some = await _pages(source, sight, ask(type_, said), whom)
-        return Shown(some, some.found)
+        return Shown(some, some.found, asked_about=whom)
 
     what = What(Interaction.SEARCH, type_, said=said)
     return await surroundings(request).reading.read(request, server_id, what, asking)

@@ -1,6 +1,6 @@
 """Reading a FHIR server for somebody, shared by the doors (DESIGN §3.9): decide, ask, check, put on record, and only then show.
 
-    who, which server, what he may read ─▶ ask ─▶ each resource checked ─▶ a patient who departed? suspend, and from the start
+    who, which server, what he may read ─▶ ask ─▶ each resource checked ─▶ may he still? a patient who departed? then from the start
       (with a built-in server, all in one transaction)                      └▶ on record ─▶ shown, or refused
 
 Nobody is asked for somebody who may read nothing. Each read is on record, and each that was refused once it is known by whom and where.
@@ -8,6 +8,7 @@ Nobody is asked for somebody who may read nothing. Each read is on record, and e
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -17,7 +18,7 @@ import structlog
 from hospitium.doors import fhir_patients
 from hospitium.doors.surroundings import surroundings
 from hospitium.doors.unit_of_work import perform_as
-from hospitium.engine.access.on_server import reach_on
+from hospitium.engine.access.on_server import reader_of
 from hospitium.engine.actor import SYSTEM
 from hospitium.engine.errors import NotFound, Refusal, Unavailable
 from hospitium.engine.fhir_gateway.answering import decode
@@ -35,8 +36,8 @@ from hospitium.engine.fhir_references.record import Reference
 from hospitium.engine.fhir_resources import queries as resources
 from hospitium.engine.fhir_resources.parameters import TYPES
 from hospitium.engine.fhir_resources.search import Position, parse_search
-from hospitium.engine.fhir_servers import queries as servers
 from hospitium.engine.fhir_servers.record import ServerKind
+from hospitium.engine.grants.record import GranteeKind
 from hospitium.engine.permissions import Permission
 from hospitium.engine.reads.record import Interaction, Read, digest_of
 from hospitium.engine.suspensions import actions as suspensions, queries as suspended
@@ -45,20 +46,26 @@ from hospitium.outside.fhir_departures import Departure, departure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from litestar import Request
 
     from hospitium.doors.fhir_patients import Reachable
-    from hospitium.engine.access.on_server import ServerReach
+    from hospitium.engine.access.on_server import Reader, ServerReach
     from hospitium.engine.actor import Actor
     from hospitium.engine.context import Context
     from hospitium.engine.fhir_gateway.asking import Asked
     from hospitium.engine.fhir_servers.record import FhirServer
+    from hospitium.engine.secrets import SessionCookie
     from hospitium.outside.fhir import RemoteFhir, RemoteServer
+    from hospitium.storage.database import Transaction
 
 T = TypeVar("T")
-MOST_ROUNDS = 3  # in each of which somebody departed was found, and suspended
+MOST_ROUNDS = 3  # in each of which somebody departed was found, and suspended; or what he may see changed while a server was asked
+DECISION_LASTS = (
+    1.0  # seconds: who waits longer for a remote server is decided about again before he is shown anything
+)
 MOST_NOTED = 100_000  # references that this process remembers to have noted
 _log = structlog.get_logger("hospitium.reading")
 
@@ -75,22 +82,25 @@ class What(NamedTuple):
 class Sought(NamedTuple):
     """A page of what a FHIR server found, of which nothing is checked yet. `following`: a plain value that leads to the next page.
 
-    `is_cut`: there is more, where the server doesn't say.
+    `is_cut`: there is more, where the server doesn't say. `left_out`: how much more it gave that nobody had asked for.
     """
 
     resources: list[dict[str, Any]]
     following: Any
     is_cut: bool = False
+    left_out: int = 0
 
 
 class Shown(NamedTuple, Generic[T]):
     """What is shown: `given` is the door's own form of it, None if there is nothing; the rest is for the record. `asked_about`: whom it is
-    about, though there may be no resource of his: that there is none, or how many, is told of him, too."""
+    about, though there may be no resource of his: that there is none, or how many, is told of him, too. `left_out`: how much the FHIR server gave
+    that may not be shown, or that nobody had asked for."""
 
     given: T | None
     resources: Sequence[dict[str, Any]] = ()
     departed: tuple[tuple[str, SuspensionReason], ...] = ()
     asked_about: frozenset[str] = frozenset()
+    left_out: int = 0
 
 
 class Source(Protocol):
@@ -157,7 +167,7 @@ class Elsewhere:
         else:
             whom = None if patients is None else sorted(patients)
             found = await self._remote_fhir.search(self._server, asked.type, pairs_of(asked, whom, count))
-        return Sought(found.resources, found.next, found.is_cut)
+        return Sought(found.resources, found.next, found.is_cut, found.left_out)
 
 
 class Sight:
@@ -233,14 +243,20 @@ class Reading:
     ) -> T:
         """Return what `asking` gives of a FHIR server, when it is on record; `asking` shows nothing that Sight didn't let through.
 
-        Raises NotFound (no such server, nothing that one may read there, or nothing of what was asked), Unavailable (it can't be put
+        Raises NotSignedIn, SessionEnded, NotFound (no such server, nothing that one may read there, or nothing of what was asked), Unavailable (it can't be put
         on record), and what `asking` raises, which is then on record, too.
         """
         for _ in range(MOST_ROUNDS):
             decided = await self._decide(request, server_id, what, asking)
             outcome = decided.outcome
             if outcome is None:
+                began = time.monotonic()
                 outcome = await self._ask_elsewhere(request, decided, asking)
+                if time.monotonic() - began > DECISION_LASTS:
+                    before, decided = decided, await self._decide(request, server_id, what, asking)
+                    if decided.sight.within != before.sight.within:
+                        outcome = NotFound("resource")
+                        continue
             if isinstance(outcome, Refusal) or not await self._suspends(request, decided, outcome):
                 break
         else:
@@ -259,11 +275,19 @@ class Reading:
     async def _decide(
         self, request: Request[Any, Any, Any], server_id: UUID, what: What, asking: Asking[T]
     ) -> _Decided[T]:
+        reader: Reader | None = None
+
+        async def finding(tx: Transaction, session: UUID | SessionCookie, now: datetime) -> Actor | None:
+            nonlocal reader
+            reader = await reader_of(tx, session, server_id, now)
+            return None if reader is None else reader.actor
+
         async def deed(ctx: Context) -> _Decided[T]:
-            server = await servers.by_id(ctx, server_id)
             account_id = ctx.actor.account_id
-            assert account_id is not None  # the permission is an account's  # noqa: S101
-            reach = await reach_on(ctx, account_id, server_id)
+            assert reader is not None and account_id is not None  # the permission is an account's  # noqa: PT018, S101
+            server, reach = reader.server, reader.reach
+            if server is None:
+                raise NotFound("FHIR server")
             known: list[str] = []
             if what.type in DEFINITIONS.shared and what.resource_id is not None and reach.patients:
                 known = await referring.referring(ctx, server_id, what.type, what.resource_id, reach.patients)
@@ -271,13 +295,14 @@ class Reading:
             if reach.is_nothing:
                 return _Decided(ctx.actor, server, sight, None, NotFound("resource"))
             if server.kind is ServerKind.REMOTE:
-                where = await fhir_patients.reachable(ctx, server)
+                where = fhir_patients.Reachable(server, reader.credentials)
                 return _Decided(ctx.actor, server, sight, where, None)
             return _Decided(
                 ctx.actor, server, sight, None, await _outcome(asking, Here(ctx, server_id), sight)
             )
 
-        return await surroundings(request).work.perform(request, Permission.READ_FHIR, deed, about=server_id)
+        work = surroundings(request).work
+        return await work.perform(request, Permission.READ_FHIR, deed, about=server_id, finding=finding)
 
     async def _ask_elsewhere(
         self, request: Request[Any, Any, Any], decided: _Decided[T], asking: Asking[T]
@@ -359,9 +384,12 @@ def _record(
     if isinstance(outcome, Refusal):
         return msgspec.structs.replace(read, refused=type(outcome).__name__)
     about = decided.sight.about(outcome.resources) | outcome.asked_about
+    by = decided.sight.reach.by(about)
     return msgspec.structs.replace(
         read,
         patient_ids=sorted({*about, *named}),
         count=len(outcome.resources),
-        grant_ids=decided.sight.reach.grant_ids(about),
+        left_out=outcome.left_out,
+        grant_ids=[one.grant_id for one in by],
+        for_organizations=[one.grantee_id for one in by if one.grantee_kind is GranteeKind.ORGANIZATION],
     )

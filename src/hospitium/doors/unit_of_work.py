@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     Who = Actor | UUID | SessionCookie | ServiceKeyText
     Seen = Callable[[Actor, datetime], None]
     Entering = Callable[[Context], Awaitable[Actor]]
+    Finding = Callable[[Transaction, UUID | SessionCookie, datetime], Awaitable[Actor | None]]
 
 T = TypeVar("T")
 
@@ -84,11 +85,12 @@ class UnitOfWork:
         *,
         about: UUID | None = None,
         recognize: bool = False,
+        finding: Finding | None = None,
     ) -> T:
         """Run a deed for whoever sent the request; return what it returns, when it is committed.
 
         Who that is, an access token says; or the cookie that a door has found and judged (`request.state.session`). `about`: the id the request names, for the trail of a refusal. `recognize`: who is signed in counts, though
-        anyone may do this. Raises what the deed raises, NotSignedIn, SessionEnded, Unavailable.
+        anyone may do this. `finding`: how to find out whose session it is, for a deed that asks for more in the same statement. Raises what the deed raises, NotSignedIn, SessionEnded, Unavailable.
         """
         with self._watch(permission):
             who: Who = ANONYMOUS
@@ -98,7 +100,14 @@ class UnitOfWork:
             if RULES[permission].need is not Need.ANYONE or asked:
                 who = shown or self._access_tokens.shown(authorization, self.clock())
             return await perform_as(
-                self._database, self.clock, who, permission, deed, about=about, seen=self._seen
+                self._database,
+                self.clock,
+                who,
+                permission,
+                deed,
+                about=about,
+                seen=self._seen,
+                finding=finding,
             )
 
     async def perform_for(
@@ -183,16 +192,18 @@ async def perform_as(
     about: UUID | None = None,
     entering: Entering | None = None,
     seen: Seen | None = None,
+    finding: Finding | None = None,
 ) -> T:
     """Run a deed for an actor, or for whoever a session (its id, or its cookie) or a service key stands for; return what it
-    returns, when it is committed. `entering` is asked first, in the same transaction, as whom he acts; `seen` is told who that is."""
+    returns, when it is committed. `finding` says whose a session is; `entering` is asked first, in the same transaction, as whom he acts;
+    `seen` is told who that is."""
     for attempt in range(1, MOST_TRIES + 1):
         now = clock()
         actor = who if isinstance(who, Actor) else ANONYMOUS
         try:
             async with database.transaction() as tx:
                 if not isinstance(who, Actor):
-                    actor = await _found(tx, who, now)
+                    actor = await _found(tx, who, now, finding)
                     if seen is not None:
                         seen(actor, now)
                 ctx = Context(tx, actor, now)
@@ -227,11 +238,16 @@ async def _note_what_it_wrote(tx: Transaction, actor: Actor, permission: Permiss
         await noted.note(tx)
 
 
-async def _found(tx: Transaction, who: UUID | SessionCookie | ServiceKeyText, now: datetime) -> Actor:
+async def _found(
+    tx: Transaction,
+    who: UUID | SessionCookie | ServiceKeyText,
+    now: datetime,
+    finding: Finding | None = None,
+) -> Actor:
     if isinstance(who, ServiceKeyText):
         found = await actor_of_key(tx, who)
     else:
-        found = await actor_of_session(tx, who, now)
+        found = await (finding or actor_of_session)(tx, who, now)
     if found is None:
         raise SessionEnded(NO_KEY) if isinstance(who, ServiceKeyText) else SessionEnded()
     return found

@@ -30,6 +30,7 @@ from sqlalchemy import (
     literal_column,
     select,
     tuple_,
+    union,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
@@ -126,6 +127,7 @@ class EventKind(StrEnum):
     FHIR_SERVER_SEARCHED = "fhir_server.searched"
     FHIR_READ = "fhir.read"
     FHIR_READ_REFUSED = "fhir.read_refused"
+    FHIR_LEFT_OUT = "fhir.left_out"
     PATIENT_SUSPENDED = "patient.suspended"
     PATIENT_CONFIRMED = "patient.confirmed"
     GRANT_MADE = "grant.made"
@@ -255,7 +257,8 @@ _SAID_OF_EACH = (
 )  # fmt: skip
 
 
-def _recording_all() -> Any:
+def recording_each(*more: Any) -> Statement:
+    """Return the statement of `record_each`; `more`: selects of parties that it finds by itself (event, party, and its kind)."""
     told = (
         func.unnest(*(bindparam(f"{name}s", type_=ARRAY(events.c[name].type)) for name in _SAID_OF_EACH))
         .table_valued(*_SAID_OF_EACH, name="told")
@@ -272,16 +275,17 @@ def _recording_all() -> Any:
         .returning(events.c.id, events.c.at)
         .cte("written")
     )
-    parties = (
+    known = (
         func.unnest(
             bindparam("party_events", type_=ARRAY(Uuid)),
             bindparam("party_ids", type_=ARRAY(Uuid)),
             bindparam("party_kinds", type_=ARRAY(Text)),
         )
-        .table_valued("event_id", "party_id", "party_kind", name="party")
+        .table_valued("event_id", "party_id", "party_kind", name="known")
         .render_derived()
     )
-    return (
+    parties = union(select(known.c.event_id, known.c.party_id, known.c.party_kind), *more).subquery("party")
+    return Statement(
         insert(event_parties)
         .from_select(
             ["party_id", "at", "event_id", "party_kind"],
@@ -293,7 +297,7 @@ def _recording_all() -> Any:
     )
 
 
-_RECORD_ALL = Statement(_recording_all())
+_RECORD_ALL = recording_each()
 
 _TRAIL_COLUMNS = [events.c[name] for name in Event.__struct_fields__]
 TRAIL = Query(
@@ -409,33 +413,42 @@ async def record_all(ctx: Context, kind: EventKind, told: Sequence[Told]) -> Non
     await record_each(ctx, [(ctx.actor, kind, one) for one in told])
 
 
-async def record_each(ctx: Context, what: Sequence[tuple[Actor, EventKind, Told]]) -> None:
-    """Write what several did at one instant, in one statement; in the order given."""
+async def record_each(
+    ctx: Context,
+    what: Sequence[tuple[Actor, EventKind, Told]],
+    *,
+    ids: Sequence[UUID] | None = None,
+    by: Statement = _RECORD_ALL,
+    **more: Any,
+) -> None:
+    """Write what several did at one instant, in one statement; in the order given. `ids`: of the events, if somebody has to know them;
+    `by`: what `recording_each` returned, and `more` its parameters."""
     if not what:
         return
     rows = [
         {
-            "id": ctx.new_id(),
+            "id": event_id,
             **_who(actor),
             "kind": kind.value,
             "subject_kind": told.subject[0],
             "subject_id": told.subject[1],
             "data": told.said(),
         }
-        for actor, kind, told in what
+        for event_id, (actor, kind, told) in zip(ids or [ctx.new_id() for _ in what], what, strict=True)
     ]
     parties = [
         (row["id"], party, party_kind)
         for row, (actor, _, told) in zip(rows, what, strict=True)
         for party, party_kind in told.parties(actor).items()
     ]
-    await _RECORD_ALL.run(
+    await by.run(
         ctx.tx,
         at=ctx.now,
         **{f"{name}s": [row[name] for row in rows] for name in _SAID_OF_EACH},
         party_events=[event_id for event_id, _, _ in parties],
         party_ids=[party for _, party, _ in parties],
         party_kinds=[party_kind for _, _, party_kind in parties],
+        **more,
     )
 
 

@@ -5,14 +5,14 @@ A deed is whole or not at all: whoever writes does so inside `Database.transacti
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -84,6 +84,17 @@ class PoolState(NamedTuple):
     waiting: int
 
 
+@contextmanager
+def _our_words() -> Iterator[None]:
+    """Say what PostgreSQL and its driver raise as DatabaseUnavailable or Collision."""
+    try:
+        yield
+    except _COLLISIONS as reason:
+        raise Collision from reason
+    except _UNAVAILABLE as reason:
+        raise DatabaseUnavailable(type(reason).__name__) from reason
+
+
 class Database:
     """A pool of connections to one PostgreSQL database, a small one for what is asked in one statement, and a connection for asking
     whether it is there."""
@@ -130,13 +141,19 @@ class Database:
 
         Raises DatabaseUnavailable, Collision; what the body raises passes through.
         """
-        try:
+        with _our_words():
             async with self._connection() as connection, connection.transaction():
                 yield connection
-        except _COLLISIONS as reason:
-            raise Collision from reason
-        except _UNAVAILABLE as reason:
-            raise DatabaseUnavailable(type(reason).__name__) from reason
+
+    @asynccontextmanager
+    async def one_statement(self) -> AsyncIterator[Transaction]:
+        """Lend a connection for one statement, which is a transaction by itself: whole or not at all, in one round trip for three.
+
+        Raises DatabaseUnavailable, Collision; what the body raises passes through.
+        """
+        with _our_words():
+            async with self._connection() as connection:
+                yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -145,13 +162,9 @@ class Database:
 
         Raises DatabaseUnavailable, Collision; what the body raises passes through.
         """
-        try:
+        with _our_words():
             async with self._readers.acquire(timeout=self._patience) as connection:
                 yield connection
-        except _COLLISIONS as reason:
-            raise Collision from reason
-        except _UNAVAILABLE as reason:
-            raise DatabaseUnavailable(type(reason).__name__) from reason
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Transaction]:

@@ -176,6 +176,7 @@ async def test_fhirclient_reads_what_was_granted(ward: Ward, packages: Path) -> 
 async def test_fhirpy_reads_what_was_granted(ward: Ward, packages: Path) -> None:
     saw = await python_session(ward, packages, "with_fhirpy.py")
     must_have_seen(saw)
+    assert saw["everything by post"][0] == JANE
     if ward.evil is None:
         assert saw["newest first"] == ["j-names-jimmy", "j-by-house", "j-5", "j-4", "j-3", "j-2"]
     else:  # it has its own way, but was asked
@@ -187,3 +188,4 @@ async def test_fhir_kit_client_reads_what_was_granted(ward: Ward, kit: Path) -> 
     must_have_seen(saw)
     assert sorted(chain(*saw["posted"])) == OBSERVATIONS
     assert sorted(saw["addressed"]) == OBSERVATIONS
+    assert sorted(saw["everything by post"]) == sorted([JANE, "c-1"])

@@ -57,3 +57,44 @@ async def test_everything_of_a_patient_comes_in_pages(ward: Ward) -> None:
         [JANE, "c-1", "a-1", "j-1", "j-2", "j-3", "j-4", "j-5", "j-by-house", "j-names-jimmy"]
     )
     assert (await ward.get(f"Patient/{JIMMY}/$everything")).status_code == 404
+
+
+async def test_everything_is_asked_for_by_post_too(ward: Ward) -> None:
+    """As clients ask that make no difference between operations (https://hl7.org/fhir/R4/operations.html#request)."""
+    path = f"/fhir/{ward.server_id}/Patient/{JANE}/$everything"
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "_type", "valueString": "Condition,AllergyIntolerance"},
+            {"name": "_count", "valueInteger": 50},
+        ],
+    }
+    by_get = body(await ward.get(f"Patient/{JANE}/$everything?_type=Condition,AllergyIntolerance&_count=50"))
+    by_post = body(await ward.jan.post(path, asked))
+    assert sorted(ids(by_post)) == sorted(ids(by_get)) == sorted([JANE, "c-1", "a-1"])
+    assert ids(body(await ward.jan.send("POST", path)))[0] == JANE
+    for wrong in (
+        {"resourceType": "Patient"},
+        {"resourceType": "Parameters", "parameter": {}},
+        {"resourceType": "Parameters", "parameter": [{"valueString": "Condition"}]},
+        {"resourceType": "Parameters", "parameter": [{"name": "_type"}]},
+        {"resourceType": "Parameters", "parameter": [{"name": "_type", "valueBoolean": True}]},
+        {"resourceType": "Parameters", "parameter": [{"name": "_type", "resource": {"resourceType": "Patient"}}]},
+        {"resourceType": "Parameters", "parameter": [{"name": "start", "valueDate": "2024-01-01"}]},
+        {"resourceType": "Parameters", "parameter": [{"name": "_count", "valueInteger": 0}]},
+        {"parameter": []},
+        [],
+    ):  # fmt: skip
+        answered = await ward.jan.post(path, wrong)
+        assert (answered.status_code, answered.json()["resourceType"]) == (400, "OperationOutcome"), wrong
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert (await ward.jan.http.post(path, headers=ward.jan.headers | form, content="a=b")).status_code == 415
+    assert (
+        await ward.jan.post(f"/fhir/{ward.server_id}/Patient/{JIMMY}/$everything", asked)
+    ).status_code == 404
+
+
+async def test_a_count_of_none_counts_ones_own(ward: Ward) -> None:
+    for path in ("Observation?_count=0", "Observation?_summary=count"):
+        counted = body(await ward.get(path))
+        assert (counted["total"], counted.get("entry")) == (7, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from clinic import JANE, JIMMY, body
 from doors.fhir.ward import CANARY, JANES, Upstream, Ward, remote
 from fakes.evil_fhir import EvilFhir, answering, entry, outcome, page, resource
+from hospitium.doors import reading
 from hospitium.doors.recording import Recorder
 from hospitium.storage.database import DatabaseUnavailable
 
@@ -54,6 +56,15 @@ async def test_that_there_is_nothing_of_somebody_is_told_of_him_too(house: House
     body(await ward.get(f"Condition?patient={JANE}&code=none"))
     body(await ward.get("Observation?_summary=count"))
     assert [one["patients"] for one in await trail(house, "fhir.read")] == [[JANE], [JANE]]
+
+
+async def test_what_a_server_gives_besides_is_counted_for_its_organization(house: House, ward: Ward) -> None:
+    body(await ward.get("Observation"))
+    (left_out,) = await trail(house, "fhir.left_out")
+    # A remote server filters nothing; what is jane's and contains what is jimmy's is left out of either.
+    assert (left_out["type"], left_out["count"]) == ("Observation", 1 if ward.evil is None else 9)
+    assert "fhir.left_out" not in await house.trail(house.accounts["pat"])
+    assert "fhir.left_out" in await house.trail(house.organizations["northside"])
 
 
 async def test_what_cant_be_put_on_record_is_not_shown(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,3 +145,37 @@ async def test_nothing_of_what_a_hostile_server_says_is_passed_on(house: House, 
             assert JIMMY not in answered.text
             if answered.status_code == 200:
                 assert "valueQuantity" not in answered.text
+
+
+@pytest.mark.parametrize("lasts", [0.05, pytest.param(60.0, id="control: decided once and for all")])
+@pytest.mark.parametrize("path", [f"Patient/{JANE}", "Observation", f"Patient/{JANE}/$everything"])
+async def test_a_grant_that_ends_while_a_slow_server_is_asked_shows_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch, path: str, lasts: float
+) -> None:
+    monkeypatch.setattr(reading, "DECISION_LASTS", lasts)
+    was_asked, may_answer = asyncio.Event(), asyncio.Event()
+    gives = Upstream(JANES)
+
+    async def slowly(caller: Any) -> None:
+        was_asked.set()
+        await may_answer.wait()
+        await gives(caller)
+
+    async with EvilFhir.open(gives) as evil:
+        ward = await remote(house, evil)
+        await ward.grant()
+        evil.does = slowly
+        reads = asyncio.create_task(ward.get(path))
+        await was_asked.wait()
+        (grant,) = body(await ward.jan.get("/FhirServers/records"))
+        ended = await house.ada.send("DELETE", f"/FhirServers/grants/{grant['grantId']}")
+        assert ended.status_code == 204
+        await asyncio.sleep(0.1)
+        may_answer.set()
+        answered = await reads
+    if lasts > 1:
+        assert answered.status_code == 200
+        return
+    assert answered.status_code == 404
+    assert await trail(house, "fhir.read") == []
+    assert [one["refusal"] for one in await trail(house, "fhir.read_refused")] == ["NotFound"]

@@ -305,7 +305,7 @@ TAKES_NOTHING = {
     "person.accepted", "person.declined", "person.withdrawn", "person.expired", "fhir_server.added", "fhir_server.confirmed",
     "fhir_server.loaded", "fhir_server.searched", "invite.made", "invite.resent", "invite.replaced", "invite.withdrawn",
     "invite.bound", "invite.answered_wrong", "invite.locked", "invite.accepted", "invite.declined", "invite.expired",
-    "invite.imported", "fhir.read", "fhir.read_refused", "patient.confirmed",
+    "invite.imported", "fhir.read", "fhir.read_refused", "fhir.left_out", "patient.confirmed",
 }  # fmt: skip
 
 

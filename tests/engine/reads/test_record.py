@@ -128,7 +128,7 @@ async def test_staff_of_a_partner_read_for_it_and_it_is_told(ward: Ward) -> None
     await ground.moves("rui", "approve", await ground.asks("ada", "lakeside"))
     form = on_servers.GrantForm("organization", ground.lakeside, Level.READ)
     granted = await ground.does("ada", on_servers.make, ward.server, form)
-    event = await ward.reads("rui", "jane", grant_ids=[granted.id])
+    event = await ward.reads("rui", "jane", grant_ids=[granted.id], for_organizations=[ground.lakeside])
     assert event["actor_organization_id"] == ground.lakeside
     assert f"organization {ground.lakeside}" in event["parties"]
 
@@ -204,6 +204,26 @@ async def test_many_are_put_on_record_at_once_each_with_its_own_parties(ward: Wa
         ("fhir.read", ground.actors["ada"].account_id, usual),
     ]
     assert await ground.violations() == []
+
+
+async def test_that_more_was_given_is_told_to_the_clinic_alone_and_names_nobody(ward: Ward) -> None:
+    ground = ward.ground
+    read = a_read(ward.server, ground.northside, "jane", grant_ids=[ward.own], left_out=3)
+    await ground.does(
+        "system",
+        actions.record_all,
+        [Reading(ground.actors["ben"], read)] * 2 + [Reading(ground.actors["rui"], read)],
+    )
+    rows = await ground.rows(
+        "SELECT kind, actor_kind, actor_account_id, data, ARRAY(SELECT party_kind || ' ' || party_id FROM event_parties AS p "
+        "WHERE p.event_id = e.id) AS parties FROM events AS e ORDER BY position DESC LIMIT 6"
+    )
+    assert [row["kind"] for row in rows] == ["fhir.left_out"] * 3 + ["fhir.read"] * 3
+    for row in rows[:3]:
+        assert (row["actor_kind"], row["actor_account_id"]) == ("system", None)
+        assert row["parties"] == [f"organization {ground.northside}"]
+        assert row["data"] == {"interaction": "read", "type": "Patient", "count": 3}
+    assert all("left_out" not in row["data"] for row in rows)
 
 
 async def test_where_the_event_cannot_be_written_nothing_is_on_record(ward: Ward) -> None:

@@ -6,13 +6,14 @@ and for which type; whether he may still see what it is about, is decided on eac
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from hospitium.doors.cursors import cursor, place_of
-from hospitium.doors.fhir.outcomes import FHIR_JSON, NotAcceptable
-from hospitium.doors.json_body import WrongContentType
+from hospitium.doors.fhir.outcomes import FHIR_JSON, NotAcceptable, WrongBody
 from hospitium.engine.errors import Invalid
+from hospitium.engine.json_text import parse, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ PAGE = "_page"
 FORM = "application/x-www-form-urlencoded"
 LONGEST_PLACE = 12_000  # characters: a question, and the way on that a FHIR server gave
 _MOST_FIELDS = 100
+_VALUE = re.compile(r"value[A-Z][A-Za-z0-9]*")
 _JSON = frozenset({"", "*/*", "application/*", "application/json", FHIR_JSON})
 
 
@@ -57,9 +59,41 @@ def require_json(accept: Iterable[str]) -> None:
 
 
 def require_form(content_type: str | None, body: bytes) -> None:
-    """Return if a body is a form, or there is none. Raises WrongContentType."""
-    if body and (content_type or "").partition(";")[0].strip().lower() != FORM:
-        raise WrongContentType
+    """Return if a body is a form, or there is none. Raises WrongBody."""
+    if body and _media_type(content_type) != FORM:
+        raise WrongBody(FORM)
+
+
+def form_of(content_type: str | None, body: bytes) -> bytes:
+    """Return as a form what the body of an operation says: a Parameters resource of simple values, or nothing
+    (https://hl7.org/fhir/R4/operations.html#request). Raises WrongBody, Invalid."""
+    if not body:
+        return b""
+    if _media_type(content_type) not in ("application/json", FHIR_JSON):
+        raise WrongBody(FHIR_JSON)
+    match parse(body):
+        case {"resourceType": "Parameters", **more} if more.keys() <= {"parameter", "id", "meta"}:
+            given = more.get("parameter", [])
+        case _:
+            raise Invalid("body", "must be a Parameters resource")
+    if not isinstance(given, list):
+        raise Invalid("parameter", "must be a list")
+    return urlencode([_said(one) for one in given]).encode()
+
+
+def _said(parameter: Any) -> Pair:
+    match parameter:
+        case {"name": str(name), **more}:
+            match list(more.items()):
+                case [(str(kind), value)] if _VALUE.fullmatch(kind) and type(value) in (str, int):
+                    return name, str(value)
+            raise Invalid(printable(name), "must have one simple value, such as valueInteger or valueString")
+        case _:
+            raise Invalid("parameter", "must be objects with a name and a value")
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
 
 
 def next_page(

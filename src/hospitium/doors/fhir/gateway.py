@@ -15,7 +15,7 @@ from litestar.handlers import ASGIRouteHandler
 
 from hospitium import __version__
 from hospitium.doors.fhir import capability, interactions
-from hospitium.doors.fhir.asked import next_page, pairs_in, question_of, require_form, require_json
+from hospitium.doors.fhir.asked import form_of, next_page, pairs_in, question_of, require_form, require_json
 from hospitium.doors.fhir.interactions import Page
 from hospitium.doors.fhir.outcomes import FHIR_JSON, Outcome, outcome_of
 from hospitium.doors.fhir.paths import PREFIX, Address, Interaction, address
@@ -95,8 +95,11 @@ async def _answer(request: Request[Any, Any, Any]) -> Outcome:
             return Outcome(200, encode(capability.smart_configuration(public_url, base)))
     query, body = scope["query_string"], b""
     if asked.by_post:
-        body = await whole_body(request.receive)
-        require_form(request.headers.get("content-type"), body)
+        body, said = await whole_body(request.receive), request.headers.get("content-type")
+        if asked.interaction is Interaction.SEARCH:
+            require_form(said, body)
+        else:
+            body = form_of(said, body)
     return await _read(request, server_id, base, asked, query, body)
 
 

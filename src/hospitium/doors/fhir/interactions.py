@@ -14,7 +14,7 @@ import msgspec
 from hospitium.doors.reading import Shown
 from hospitium.engine.errors import FhirServerWrong, Invalid, NotFound
 from hospitium.engine.fhir_gateway.answering import only
-from hospitium.engine.fhir_gateway.asking import FORMATS, LAST_UPDATED, Asked, ask, narrowed
+from hospitium.engine.fhir_gateway.asking import COUNT, FORMATS, LAST_UPDATED, Asked, ask, narrowed
 from hospitium.engine.fhir_gateway.definitions import DEFINITIONS, PATIENT
 from hospitium.engine.fhir_resources.search import LARGEST_COUNT
 from hospitium.engine.json_text import printable
@@ -52,7 +52,7 @@ async def read_one(source: Source, sight: Sight, type_: str, id_: str, pairs: Pa
     for name, _ in pairs:
         if name not in _HOW:
             raise Invalid(printable(name), "is for searches")
-    if asked.summary == "count":
+    if asked.summary == COUNT:
         raise Invalid("_summary", "counts what a search finds")
     if type_ == PATIENT and sight.within is not None and id_ not in sight.within:
         raise NotFound("resource")
@@ -87,11 +87,11 @@ async def search(
     whom = narrowed(asked, sight.within)
     if whom is not None and not whom:
         return Shown(Page((), None, 0))
-    if asked.summary == "count":
+    if asked.summary == COUNT:
         counted = await _must_count(source, sight, asked, whom)
         return Shown(Page((), None, counted), asked_about=whom or frozenset())
     sought = await source.search(asked, whom, asked.count, _following(place, whom))
-    shown = _of(sought, sight, asked)
+    shown, left_out = _of(sought, sight, asked)
     total = None
     if place is None and sought.following is None and not sought.is_cut:
         total = len(shown)
@@ -104,7 +104,7 @@ async def search(
         (_CUT,) if sought.is_cut else (),
     )
     named = frozenset() if asked.patients is None else whom or frozenset()
-    return Shown(page, shown, sight.departed(shown), named)
+    return Shown(page, shown, sight.departed(shown), named, left_out)
 
 
 async def everything(
@@ -118,6 +118,7 @@ async def everything(
     wanted = _wanted(source, pairs)
     at, following = (0, None) if place is None else _place_in(wanted, _following(place, whom))
     shown: list[dict[str, Any]] = []
+    left_out = 0
     incomplete: list[str] = []
     for _ in range(source.most_asked):
         if at == len(wanted):
@@ -132,7 +133,8 @@ async def everything(
             incomplete.append(f"The FHIR server gave no {asked.type} resources that can be used")
             at, following = at + 1, None
             continue
-        found = _of(sought, sight, asked)
+        found, others = _of(sought, sight, asked)
+        left_out += others
         if asked.type == PATIENT and not found:
             return await _who_is_not_found(source, patient_id)
         shown += found
@@ -143,7 +145,7 @@ async def everything(
         if len(shown) >= asked.count:
             break
     page = Page(shown, None if at == len(wanted) else [_mark(whom), [at, following]], None, incomplete)
-    return Shown(page, shown, sight.departed(shown))
+    return Shown(page, shown, sight.departed(shown), left_out=left_out)
 
 
 async def _who_is_not_found(source: Source, patient_id: str) -> Shown[Page]:
@@ -168,7 +170,10 @@ def _wanted(source: Source, pairs: Pairs) -> list[Asked]:
         types = [one for one in types if one in named]
     since = said.pop("_since", None)
     how = list(said.items())
-    wanted = [ask(PATIENT, how)]
+    himself = ask(PATIENT, how)
+    if himself.summary == COUNT:
+        raise Invalid("_count", "must be a whole number, at least 1")
+    wanted = [himself]
     try:
         return wanted + [
             ask(one, how if since is None else [*how, (LAST_UPDATED, f"ge{since}")]) for one in types
@@ -180,9 +185,11 @@ def _wanted(source: Source, pairs: Pairs) -> list[Asked]:
 # -- pages ---------------------------------------------------------------------------------------------------------------
 
 
-def _of(sought: Sought, sight: Sight, asked: Asked) -> list[dict[str, Any]]:
-    found = (sight.of(one, asked.patients) for one in sought.resources)
-    return [one for one in found if one is not None]
+def _of(sought: Sought, sight: Sight, asked: Asked) -> tuple[list[dict[str, Any]], int]:
+    """Return what may be shown of what was found, and how much else there was."""
+    seen = (sight.of(one, asked.patients) for one in sought.resources)
+    shown = [one for one in seen if one is not None]
+    return shown, sought.left_out + len(sought.resources) - len(shown)
 
 
 def _mark(whom: frozenset[str] | None) -> str:
@@ -211,7 +218,7 @@ async def _count(source: Source, sight: Sight, asked: Asked, whom: frozenset[str
     counted, looked_at, following = 0, 0, None
     while looked_at < MOST_COUNTED:
         sought = await source.search(asked, whom, LARGEST_COUNT, following)
-        counted += len(_of(sought, sight, asked))
+        counted += len(_of(sought, sight, asked)[0])
         looked_at += LARGEST_COUNT
         following = sought.following
         if sought.is_cut:

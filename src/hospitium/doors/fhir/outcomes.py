@@ -13,7 +13,7 @@ import structlog
 from litestar.exceptions import ClientException, HTTPException
 
 from hospitium.doors.fhir.paths import WrongMethod
-from hospitium.doors.json_body import LARGEST_BODY, WrongContentType
+from hospitium.doors.json_body import LARGEST_BODY
 from hospitium.doors.problems import PROBLEMS
 from hospitium.engine import errors
 from hospitium.engine.errors import Refusal
@@ -45,6 +45,14 @@ _log = structlog.get_logger("hospitium.fhir_door")
 
 class NotAcceptable(Exception):
     """Something else than JSON is wanted."""
+
+
+class WrongBody(Exception):
+    """There is a body, and it doesn't say that it is what is `wanted`: a media type."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -80,8 +88,8 @@ def outcome_of(problem: Exception, request_id: str) -> Outcome:
             return outcome(405, "This address doesn't take this method", {"Allow": problem.allowed})
         case NotAcceptable():
             return outcome(406, "Only application/fhir+json is served")
-        case WrongContentType():
-            return outcome(415, "The body must be application/x-www-form-urlencoded")
+        case WrongBody():
+            return outcome(415, f"The body must be {problem.wanted}")
         case HTTPException(status_code=413):
             return outcome(413, f"The body must be at most {LARGEST_BODY:,} bytes")
         case ClientException():

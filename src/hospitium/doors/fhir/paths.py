@@ -3,7 +3,7 @@
 `/fhir/{server}/…`, or `/fhir/…` with the FHIR server named by the header `FhirServerId-Context`. Only these are addresses:
 
     GET, HEAD    metadata  .well-known/smart-configuration  {Type}/{id}  {Type}  Patient/{id}/$everything
-    POST         {Type}/_search
+    POST         {Type}/_search  Patient/{id}/$everything
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Address(NamedTuple):
     server: str | None
     type: str = ""
     id: str = ""
-    by_post: bool = False  # a search whose parameters are the body
+    by_post: bool = False  # its parameters are the body
 
 
 _READING = ("GET", "HEAD")
@@ -85,14 +85,16 @@ def _of(method: str, server: str | None, said: dict[str, str]) -> Address:
         if method != "POST":
             raise WrongMethod("POST")
         return Address(Interaction.SEARCH, server, type_, by_post=True)
+    if "everything" in said:
+        if method not in (*_READING, "POST"):
+            raise WrongMethod(", ".join((*_READING, "POST")))
+        return Address(Interaction.EVERYTHING, server, type_, said["everything"], by_post=method == "POST")
     if method not in _READING:
         raise WrongMethod(", ".join(_READING))
     if "metadata" in said:
         return Address(Interaction.CAPABILITIES, server)
     if "configuration" in said:
         return Address(Interaction.CONFIGURATION, server)
-    if "everything" in said:
-        return Address(Interaction.EVERYTHING, server, type_, said["everything"])
     if "id" in said:
         return Address(Interaction.READ, server, type_, said["id"])
     return Address(Interaction.SEARCH, server, type_)

@@ -1,30 +1,40 @@
-"""Which patients of a FHIR server an account may read, and by which grants: one statement, the same rule as every question."""
+"""Who reads a FHIR server, and which patients he may read there by which grants: one statement, the same rule as every question.
+
+It finds the session and whose it is, the server, what it takes to ask that one, and every open grant on it that reaches the account. So what
+is decided is of one instant, and costs one round trip.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Uuid, bindparam
+from sqlalchemy import JSON, Select, Uuid, bindparam, func, literal_column, select, true
 
-from hospitium.engine.access.check import on_servers_of_account
+from hospitium.engine.access.candidates import candidate_rows, is_given_to, roads, subject_may_act
 from hospitium.engine.access.decide import Allowed, Candidate, decide
-from hospitium.engine.grants.record import ResourceKind, grants
+from hospitium.engine.fhir_servers.credentials import SealedCredentials
+from hospitium.engine.fhir_servers.record import SERVER_COLUMNS, CredentialsKind, FhirServer, fhir_servers
+from hospitium.engine.grants.record import GranteeKind, ResourceKind, grants
 from hospitium.engine.levels import Level
-from hospitium.storage.statements import Query, pair, scalar, struct
+from hospitium.engine.secrets import SessionCookie
+from hospitium.engine.sessions.queries import BY_COOKIE, BY_ID, ActorRow
+from hospitium.engine.sessions.record import sessions
+from hospitium.storage.statements import Query, pair, scalar, struct, triple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
-    from hospitium.engine.context import Context
+    from hospitium.engine.actor import Actor
+    from hospitium.storage.database import Transaction
 
-_ON_SERVER = Query(
-    on_servers_of_account(grants.c.resource_id).where(
-        grants.c.fhir_server_id == bindparam("server_id", type_=Uuid)
-    ),
-    pair(struct(Candidate), scalar("resource_id")),
-)
+
+class _OnServer(Candidate, frozen=True, kw_only=True):
+    """A candidate, and which patient (or which server) its grant is on."""
+
+    resource_id: str
 
 
 class ServerReach(msgspec.Struct, frozen=True):
@@ -43,24 +53,90 @@ class ServerReach(msgspec.Struct, frozen=True):
         """The patients it is narrowed to; None: all."""
         return None if self.whole is not None else frozenset(self.patients)
 
-    def grant_ids(self, patients: Iterable[str]) -> list[UUID]:
-        """Return by which grants some patients may be read."""
-        found = {self.patients[one].by.grant_id for one in patients if one in self.patients}
+    def by(self, patients: Iterable[str]) -> list[Candidate]:
+        """Return by which grants some patients may be read, each once."""
+        found = [self.patients[one].by for one in patients if one in self.patients]
         if self.whole is not None:
-            found.add(self.whole.by.grant_id)
-        return sorted(found)
+            found.append(self.whole.by)
+        return sorted({one.grant_id: one for one in found}.values(), key=lambda one: one.grant_id)
 
 
-async def reach_on(ctx: Context, account_id: UUID, server_id: UUID) -> ServerReach:
-    """Return what an account may read on a FHIR server now."""
-    rows = await _ON_SERVER.all(ctx.tx, subject_id=account_id, server_id=server_id)
+class Reader(NamedTuple):
+    """Who reads, on which FHIR server (None: there is none), with what we show to it, and what he may see there."""
+
+    actor: Actor
+    server: FhirServer | None
+    credentials: SealedCredentials | None
+    reach: ServerReach
+
+
+def _reading(actor: Select[Any]) -> Query[Any]:
+    as_account: Any = literal_column(f"'{GranteeKind.ACCOUNT.value}'")
+    subject = as_account.label("subject_kind"), sessions.c.account_id.label("subject_id")
+    asked = actor.add_columns(*subject).cte("asked")
+    server = fhir_servers.alias("server")
+    is_it = (server.c.id == bindparam("server_id", type_=Uuid)) & server.c.removed_at.is_(None)
+    who = [asked.c[index].label(f"actor__{name}") for index, name in enumerate(ActorRow.__struct_fields__)]
+    where = [server.c[column.key].label(f"server__{column.key}") for column in SERVER_COLUMNS]
+    shown = [server.c[name] for name in ("credentials_kind", "credentials_key_number", "sealed_credentials")]
+    return Query(
+        select(*who, *where, *shown, _candidates(asked).label("candidates")).select_from(
+            asked.outerjoin(server, is_it)
+        ),
+        pair(
+            pair(struct(ActorRow), struct(FhirServer)),
+            pair(triple(*(scalar(column.key) for column in shown)), scalar("candidates")),
+        ),
+    )
+
+
+def _candidates(asked: Any) -> Any:
+    """Return every open grant on the FHIR server that reaches the account, as one array of objects: `_OnServer`."""
+    road = roads(asked, open_only=True)
+    source = asked.join(road, true()).join(grants, is_given_to(road))
+    row = candidate_rows(source, road, subject_may_act(asked.c.subject_kind, asked.c.subject_id))
+    columns = [getattr(row.row, name).label(name) for name in Candidate.__struct_fields__]
+    found = (
+        select(*columns, grants.c.resource_id)
+        .select_from(row.source)
+        .where(grants.c.fhir_server_id == bindparam("server_id", type_=Uuid), grants.c.ends_at.is_(None))
+        .subquery("found")
+    )
+    return select(func.json_agg(literal_column("found"), type_=JSON)).select_from(found).scalar_subquery()
+
+
+_BY_ID, _BY_COOKIE = _reading(BY_ID), _reading(BY_COOKIE)
+_decode = msgspec.json.Decoder(list[_OnServer]).decode
+
+
+async def reader_of(
+    tx: Transaction, credential: UUID | SessionCookie, server_id: UUID, now: datetime
+) -> Reader | None:
+    """Return who reads a FHIR server through a session, and what he may read there now; None if the session is over."""
+    if isinstance(credential, SessionCookie):
+        found = await _BY_COOKIE.first(tx, digest=credential.digest(), server_id=server_id, now=now)
+    else:
+        found = await _BY_ID.first(tx, session_id=credential, server_id=server_id, now=now)
+    if found is None:
+        return None
+    (row, server), ((kind, number, sealed), candidates) = found
+    is_there = server.id is not None  # of an outer join
+    return Reader(
+        row.actor(),
+        server if is_there else None,
+        None if sealed is None else SealedCredentials(CredentialsKind(kind), number, sealed),
+        _reach([] if candidates is None or not is_there else _decode(candidates), now),
+    )
+
+
+def _reach(found: Iterable[_OnServer], now: datetime) -> ServerReach:
     gathered: dict[tuple[ResourceKind | None, str], list[Candidate]] = {}
-    for candidate, resource_id in rows:
-        gathered.setdefault((candidate.resource_kind, resource_id), []).append(candidate)
+    for candidate in found:
+        gathered.setdefault((candidate.resource_kind, candidate.resource_id), []).append(candidate)
     allowed = {
         on: decision
         for on, candidates in gathered.items()
-        if isinstance(decision := decide(candidates, Level.READ, ctx.now), Allowed)
+        if isinstance(decision := decide(candidates, Level.READ, now), Allowed)
     }
     whole = [decision for (kind, _), decision in allowed.items() if kind is ResourceKind.FHIR_SERVER]
     return ServerReach(

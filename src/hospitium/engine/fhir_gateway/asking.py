@@ -47,7 +47,8 @@ MODIFIERS = {
 }
 """The modifiers that may be used, by kind; on references, the types they may lead to as well. None on COMMON."""
 
-SUMMARIES = ("true", "text", "data", "count", "false")
+COUNT = "count"
+SUMMARIES = ("true", "text", "data", COUNT, "false")
 TOTALS = ("none", "estimate", "accurate")
 FORMATS = ("json", "application/json", "application/fhir+json")
 _CLOSED = {"_summary": SUMMARIES, "_total": TOTALS, "_format": FORMATS}
@@ -90,7 +91,7 @@ class Asked(msgspec.Struct, frozen=True):
 def ask(type_: str, pairs: Iterable[tuple[str, str]]) -> Asked:
     """Read a search of a type by its parameters: names and values, decoded once, in the order they were given.
 
-    Raises Invalid, whose field is the parameter (or `type`, or `search`): whatever isn't served.
+    `_count=0` asks what `_summary=count` does (https://hl7.org/fhir/R4/search.html#count). Raises Invalid, whose field is the parameter (or `type`, or `search`): whatever isn't served.
     """
     kind = _searched(type_)
     terms: list[Term] = []
@@ -116,6 +117,12 @@ def ask(type_: str, pairs: Iterable[tuple[str, str]]) -> Asked:
     for field, known in _CLOSED.items():
         if field in said:
             _one_of(field, known, said[field])
+    if said.get("_count") == "0":
+        del said["_count"]
+        if said.setdefault("_summary", COUNT) != COUNT:
+            raise Invalid(
+                "_count", "of 0 counts, as _summary=count does, and can't stand beside another _summary"
+            )
     return Asked(
         type_,
         tuple(terms),
@@ -346,7 +353,6 @@ def _uri(field: str, value: str) -> str:
 def _count(value: str | None) -> int:
     if value is None:
         return DEFAULT_COUNT
-    # None at all would be a way to count (F-07).
     if not _COUNT.fullmatch(value) or int(value) == 0:
         raise Invalid("_count", "must be a whole number, at least 1")
     return min(int(value), LARGEST_COUNT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hospitium.engine import events
+from hospitium.engine.actor import SYSTEM
 from hospitium.engine.events import EventKind, Told
 from hospitium.engine.fhir_resources.parameters import TYPES
 from hospitium.engine.reads import queries
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from hospitium.engine.actor import Actor
     from hospitium.engine.context import Context
-    from hospitium.engine.reads.queries import Concerned
     from hospitium.engine.reads.record import Read
 
 
@@ -25,26 +25,48 @@ async def record(ctx: Context, read: Read) -> None:
 
 
 async def record_all(ctx: Context, readings: Sequence[Reading]) -> None:
-    """Put reads of several on record, in two statements."""
-    concerned = await queries.concerned_by(ctx, readings)
+    """Put reads of several on record, in one statement, which finds the persons that they concern."""
+    left_out = [_left_out(one.read) for one in readings if one.read.left_out]
+    ids = [ctx.new_id() for _ in range(len(readings) + len(left_out))]
+    patients = [
+        (event_id, one.read.server_id, patient_id)
+        for event_id, one in zip(ids, readings, strict=False)  # those that were left out come after them
+        # A stranger who tries is the clinic's to know of. The patient would be told by him whatever he likes to be called.
+        if one.read.refused is None
+        for patient_id in set(one.read.patient_ids)
+    ]
     await events.record_each(
-        ctx, [_told(reading, concerns) for reading, concerns in zip(readings, concerned, strict=True)]
+        ctx,
+        [*(_told(reading) for reading in readings), *left_out],
+        ids=ids,
+        by=_RECORD_ALL,
+        now=ctx.now,
+        patient_events=[event_id for event_id, _, _ in patients],
+        server_ids=[server_id for _, server_id, _ in patients],
+        patient_ids=[patient_id for _, _, patient_id in patients],
     )
 
 
-def _told(reading: Reading, concerned: Concerned) -> tuple[Actor, EventKind, Told]:
+_RECORD_ALL = events.recording_each(queries.PERSONS_GRANTED)
+
+
+def _told(reading: Reading) -> tuple[Actor, EventKind, Told]:
     read = reading.read
     was_refused = read.refused is not None
     told = Told(
         ("fhir_server", read.server_id),
         organizations=[read.organization_id],
-        # A stranger who tries is the clinic's to know of. The patient would be told by him whatever he likes to be called.
-        persons=[] if was_refused else sorted(concerned.persons),
         patients=[party_of_patient(read.server_id, one) for one in sorted(set(read.patient_ids))],
         data=_refused(reading) if was_refused else _shown(reading),
     )
-    actor = as_whom(reading.actor, {read.organization_id, *concerned.organizations})
+    actor = as_whom(reading.actor, {read.organization_id, *read.for_organizations})
     return actor, EventKind.FHIR_READ_REFUSED if was_refused else EventKind.FHIR_READ, told
+
+
+def _left_out(read: Read) -> tuple[Actor, EventKind, Told]:
+    data = {"interaction": read.interaction.value, "type": read.type, "count": read.left_out}
+    told = Told(("fhir_server", read.server_id), organizations=[read.organization_id], data=data)
+    return SYSTEM, EventKind.FHIR_LEFT_OUT, told
 
 
 def _shown(reading: Reading) -> dict[str, Any]:

@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Integer, Text, Uuid, and_, bindparam, func, or_, select, true, tuple_, union
+from sqlalchemy import Text, Uuid, and_, bindparam, func, literal_column, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from hospitium.engine.accounts.record import accounts
 from hospitium.engine.errors import NotFound
-from hospitium.engine.events import EventKind, event_parties, events
+from hospitium.engine.events import EventKind, PartyKind, event_parties, events
 from hospitium.engine.fhir_servers import queries as servers
 from hospitium.engine.fhir_servers.record import fhir_servers
 from hospitium.engine.grants.record import CauseKind, GranteeKind, ResourceKind, grants
 from hospitium.engine.organizations.record import organizations
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.persons import queries as persons
-from hospitium.engine.reads.record import Interaction, Reading, party_of_patient
+from hospitium.engine.reads.record import Interaction, party_of_patient
 from hospitium.storage.statements import Query, exactly, one_of, scalar, struct, triple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hospitium.engine.context import Context
 
 _e, _p, _g = events.c, event_parties.c, grants.c
@@ -72,87 +70,47 @@ class ReadView(msgspec.Struct, frozen=True):
 # -- whom a read concerns ----------------------------------------------------------------------------------------------
 
 
-class Concerned(NamedTuple):
-    """Who has an open grant on a patient that was read, and to which organizations the grants belong by which he was."""
-
-    persons: set[UUID]
-    organizations: set[UUID]
-
-
 _patient = (
     func.unnest(
-        bindparam("patient_places", type_=ARRAY(Integer)),
+        bindparam("patient_events", type_=ARRAY(Uuid)),
         bindparam("server_ids", type_=ARRAY(Uuid)),
         bindparam("patient_ids", type_=ARRAY(Text)),
     )
-    .table_valued("place", "server_id", "patient_id", name="patient")
+    .table_valued("event_id", "server_id", "patient_id", name="patient")
     .render_derived()
 )
-_used = (
-    func.unnest(bindparam("grant_places", type_=ARRAY(Integer)), bindparam("grant_ids", type_=ARRAY(Uuid)))
-    .table_valued("place", "grant_id", name="used")
-    .render_derived()
-)
-_found = union(
-    select(_patient.c.place, _g.grantee_kind, _g.grantee_id)
-    .select_from(_patient)
-    .join(
-        grants,
-        and_(
-            _g.resource_id == _patient.c.patient_id,
-            exactly(_g.resource_kind, ResourceKind.PATIENT),
-            _g.fhir_server_id == _patient.c.server_id,
-            exactly(_g.grantee_kind, GranteeKind.PERSON),
-            _g.starts_at <= bindparam("now", type_=_WHEN),
-            _g.ends_at.is_(None),
-            or_(_g.until.is_(None), _g.until > bindparam("now", type_=_WHEN)),
-        ),
-    ),
-    select(_used.c.place, _g.grantee_kind, _g.grantee_id)
-    .select_from(_used)
-    .join(grants, and_(_g.id == _used.c.grant_id, exactly(_g.grantee_kind, GranteeKind.ORGANIZATION))),
-)
-_CONCERNED = Query(_found, triple(scalar("place"), scalar("grantee_kind"), scalar("grantee_id")))
 
 
-async def concerned_by(ctx: Context, readings: Sequence[Reading]) -> list[Concerned]:
-    """Return whom each of some reads concerns, in their order."""
-    patients = [
-        (place, one.read.server_id, patient_id)
-        for place, one in enumerate(readings)
-        for patient_id in set(one.read.patient_ids)
-    ]
-    used = [(place, grant_id) for place, one in enumerate(readings) for grant_id in set(one.read.grant_ids)]
-    concerned = [Concerned(set(), set()) for _ in readings]
-    if not patients and not used:
-        return concerned
-    rows = await _CONCERNED.all(
-        ctx.tx,
-        now=ctx.now,
-        patient_places=[place for place, _, _ in patients],
-        server_ids=[server_id for _, server_id, _ in patients],
-        patient_ids=[patient_id for _, _, patient_id in patients],
-        grant_places=[place for place, _ in used],
-        grant_ids=[grant_id for _, grant_id in used],
+def _granted(server_id: Any, patient_id: Any) -> Any:
+    return and_(
+        _g.resource_id == patient_id,
+        exactly(_g.resource_kind, ResourceKind.PATIENT),
+        _g.fhir_server_id == server_id,
+        exactly(_g.grantee_kind, GranteeKind.PERSON),
+        _g.starts_at <= bindparam("now", type_=_WHEN),
+        _g.ends_at.is_(None),
+        or_(_g.until.is_(None), _g.until > bindparam("now", type_=_WHEN)),
     )
-    for place, kind, grantee_id in rows:
-        whose = concerned[place]
-        (whose.persons if kind == GranteeKind.PERSON else whose.organizations).add(grantee_id)
-    return concerned
+
+
+PERSONS_GRANTED = (
+    select(_patient.c.event_id, _g.grantee_id, literal_column(f"'{PartyKind.PERSON.value}'", Text))
+    .select_from(_patient)
+    .join(grants, _granted(_patient.c.server_id, _patient.c.patient_id))
+)
+"""The persons that have an open grant on a patient who was read, as parties of that event; part of `actions.record_all`."""
+_PERSONS_GRANTED = Query(
+    select(_g.grantee_id)
+    .where(_granted(bindparam("server_id", type_=Uuid), bindparam("patient_id", type_=Text)))
+    .distinct()
+    .order_by(_g.grantee_id),
+    scalar("grantee_id"),
+)
 
 
 async def persons_granted(ctx: Context, server_id: UUID, patient_id: str) -> list[UUID]:
     """Return the persons that have an open grant on a patient."""
-    rows = await _CONCERNED.all(
-        ctx.tx,
-        now=ctx.now,
-        patient_places=[0],
-        server_ids=[server_id],
-        patient_ids=[patient_id],
-        grant_places=[],
-        grant_ids=[],
-    )
-    return sorted(person_id for _, _, person_id in rows)
+    return await _PERSONS_GRANTED.all(ctx.tx, now=ctx.now, server_id=server_id, patient_id=patient_id)
 
 
 # -- who looked --------------------------------------------------------------------------------------------------------

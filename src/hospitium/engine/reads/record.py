@@ -3,6 +3,9 @@
 Each read, and each that was refused, is an event of its own (`EventKind.FHIR_READ`, `FHIR_READ_REFUSED`), about the FHIR server. It stands in
 the trails of the server's organization, of whoever read, of every person that has a grant on a patient concerned, and of the patients
 themselves, who have no account: a party of their own, derived from server and id.
+
+That a FHIR server gave what was not to be shown is an event beside it (`FHIR_LEFT_OUT`), for its organization alone: to the reader, how much
+there is would say something of others (threats F-07, F-31).
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ class Read(msgspec.Struct, frozen=True):
     patient_ids: Sequence[str]
     resource_id: str | None = None  # of the one resource that is read
     count: int = 0  # of resources shown
+    left_out: int = 0  # of what the FHIR server gave besides
     grant_ids: Sequence[UUID] = ()  # by which the patients may be read
+    for_organizations: Sequence[UUID] = ()  # that have these grants: whoever works for one reads for it
     query_digest: str | None = None  # `digest_of` what was asked
     refused: str | None = None  # the kind of the refusal
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from hospitium.storage.database import Transaction
 
 
-class _ActorRow(msgspec.Struct, frozen=True):
+class ActorRow(msgspec.Struct, frozen=True):
+    """Who acts through a session, as the rows say."""
+
     session_id: UUID
     account_id: UUID
     organization_id: UUID | None
@@ -33,6 +35,27 @@ class _ActorRow(msgspec.Struct, frozen=True):
     role: Role | None
     is_confirmed: bool
     is_held: bool
+
+    def actor(self) -> Actor:
+        """Return him. A membership that a restore holds gives no role: he acts for no organization until the operator confirms."""
+        if self.is_held:
+            return Actor(
+                ActorKind.ACCOUNT,
+                self.account_id,
+                self.session_id,
+                is_confirmed=self.is_confirmed,
+                is_held=True,
+            )
+        return Actor(
+            ActorKind.ACCOUNT,
+            self.account_id,
+            self.session_id,
+            self.organization_id,
+            self.organization_type,
+            self.organization_status is OrganizationStatus.ACTIVE,
+            self.role,
+            self.is_confirmed,
+        )
 
 
 _is_open = (sessions.c.ended_at.is_(None)) & (sessions.c.expires_at > bindparam("now"))
@@ -58,40 +81,20 @@ _actor = (
     .outerjoin(organizations, organizations.c.id == memberships.c.organization_id)
     .where(_is_open, accounts.c.status == AccountStatus.ACTIVE.value)
 )
-_ACTOR = Query(_actor.where(sessions.c.id == bindparam("session_id")), struct(_ActorRow))
-_ACTOR_BY_COOKIE = Query(_actor.where(sessions.c.cookie_digest == bindparam("digest")), struct(_ActorRow))
+BY_ID = _actor.where(sessions.c.id == bindparam("session_id"))
+BY_COOKIE = _actor.where(sessions.c.cookie_digest == bindparam("digest"))
+"""The statements whose row is an `ActorRow`, of an open session; for whoever asks for more in the same statement."""
+_ACTOR, _ACTOR_BY_COOKIE = Query(BY_ID, struct(ActorRow)), Query(BY_COOKIE, struct(ActorRow))
 
 
 async def actor_of(tx: Transaction, credential: UUID | SessionCookie, now: datetime) -> Actor | None:
     """Return who acts through a session (its id, or the cookie that stands for it), with role, membership and status as the
-    rows say now; None if it is over.
-
-    A membership that a restore holds gives no role: he acts for no organization until the operator confirms.
-    """
+    rows say now; None if it is over."""
     if isinstance(credential, SessionCookie):
         row = await _ACTOR_BY_COOKIE.first(tx, digest=credential.digest(), now=now)
     else:
         row = await _ACTOR.first(tx, session_id=credential, now=now)
-    if row is None:
-        return None
-    if row.is_held:
-        return Actor(
-            ActorKind.ACCOUNT,
-            row.account_id,
-            row.session_id,
-            is_confirmed=row.is_confirmed,
-            is_held=True,
-        )
-    return Actor(
-        ActorKind.ACCOUNT,
-        row.account_id,
-        row.session_id,
-        row.organization_id,
-        row.organization_type,
-        row.organization_status is OrganizationStatus.ACTIVE,
-        row.role,
-        row.is_confirmed,
-    )
+    return None if row is None else row.actor()
 
 
 class RefreshToken(msgspec.Struct, frozen=True):

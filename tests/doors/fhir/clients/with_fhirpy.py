@@ -71,6 +71,8 @@ def main() -> None:
     practitioner = performed.performer[0].to_resource()
     saw["practitioner"] = practitioner.get_by_path("name.0.family")
 
+    posted = client.reference("Patient", MINE).to_resource().execute("$everything")
+    saw["everything by post"] = [one.resource.id for one in posted.entry]
     everything = [one for page in pages(client, f"Patient/{MINE}/$everything") for one in page]
     saw["everything"] = [one.id for one in everything]
     saw["newest first"] = asyncio.run(observed_at_once())

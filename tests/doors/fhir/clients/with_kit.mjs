@@ -62,6 +62,8 @@ saw.practitioner = practitioner.name[0].family;
 const operation = { name: 'everything', resourceType: 'Patient', id: mine, method: 'GET' };
 const everything = (await pages(client.operation(operation))).flat();
 saw.everything = ids(everything);
+const input = { resourceType: 'Parameters', parameter: [{ name: '_type', valueString: 'Condition' }] };
+saw['everything by post'] = ids(resources(await client.operation({ ...operation, method: 'POST', input })));
 // Where a Bundle says that a resource is, there it is.
 const { entry } = await client.search({ resourceType });
 saw.addressed = [];
