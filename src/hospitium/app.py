@@ -4,6 +4,7 @@ together; nothing else in the house does."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -349,6 +350,7 @@ class Composition:
             )
             mailing = asyncio.create_task(self._send_mails(database, keyring, public_url or address))
             noting = asyncio.create_task(parts.service_key_use.run_for_ever())
+            _keep_what_is_loaded()
             try:
                 async with serving_beside(MetricsAlone(parts.metrics), metrics_listener):
                     await server.serve(sockets=[listener])
@@ -436,6 +438,14 @@ async def _watched(embedded: EmbeddedPostgres) -> AsyncIterator[None]:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
+
+
+def _keep_what_is_loaded() -> None:
+    """Leave what was loaded for good out of the search for what may go: a hundred thousand objects, looked through again and again
+    for nothing. And search less often: one page of resources makes a thousand objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 async def _must_agree(database: Database, keyring: Keyring) -> None:

@@ -47,7 +47,7 @@ def test_only_the_edges_open_a_transaction() -> None:
         place
         for place, tree in modules().items()
         for name, _ in calls(tree)
-        if re.search(r"\b_?database\.(transaction|one_statement)$", name)
+        if re.search(r"\b_?database\.(transaction|each_alone)$", name)
     }
     assert found == EDGES, (
         "A transaction is opened at the edge and handed to the engine in its Context. "

@@ -9,10 +9,9 @@ import ssl
 import time
 import traceback
 import tracemalloc
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import httpcore
 import pytest
 
 from fakes import evil_fhir as evil
@@ -132,23 +131,12 @@ class Telephone:
         self.dialled: list[tuple[str, int]] = []
         self.dead: set[str] = set()
         self.port = port
-        telephone = self
 
-        class Network(httpcore.AsyncNetworkBackend):
-            async def connect_tcp(
-                self,
-                host: str,
-                port: int,
-                timeout: float | None = None,  # noqa: ASYNC109
-                local_address: str | None = None,
-                socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-            ) -> httpcore.AsyncNetworkStream:
-                telephone.dialled.append((host, port))
-                if host in telephone.dead:
-                    raise httpcore.ConnectError
-                return await httpcore.AnyIOBackend().connect_tcp("127.0.0.1", telephone.port, timeout)
-
-        self.network = Network()
+    async def dial(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.dialled.append((address, port))
+        if address in self.dead:
+            raise ConnectionRefusedError
+        return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def names(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
@@ -156,7 +144,7 @@ class Telephone:
 
     @asynccontextmanager
     async def egress(self, trust: ssl.SSLContext | None = None) -> AsyncIterator[Egress]:
-        egress = Egress(names=self.names, network=self.network, trust=trust)
+        egress = Egress(names=self.names, dial=self.dial, trust=trust)
         yield egress
         await egress.close()
 

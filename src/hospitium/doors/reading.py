@@ -1,7 +1,7 @@
 """Reading a FHIR server for somebody, shared by the doors (DESIGN §3.9): decide, ask, check, put on record, and only then show.
 
     who, which server, what he may read ─▶ ask ─▶ each resource checked ─▶ may he still? a patient who departed? then from the start
-      (with a built-in server, all in one transaction)                      └▶ on record ─▶ shown, or refused
+      (of a built-in server, on the connection that decided)                └▶ on record ─▶ shown, or refused
 
 Nobody is asked for somebody who may read nothing. Each read is on record, and each that was refused once it is known by whom and where.
 """
@@ -119,7 +119,7 @@ class Source(Protocol):
 
 
 class Here:
-    """A built-in FHIR server, in the transaction that decided."""
+    """A built-in FHIR server, on the connection that decided."""
 
     types = frozenset(DEFINITIONS.types.keys() & TYPES.keys())
     most_asked = 200
@@ -302,7 +302,9 @@ class Reading:
             )
 
         work = surroundings(request).work
-        return await work.perform(request, Permission.READ_FHIR, deed, about=server_id, finding=finding)
+        return await work.perform(
+            request, Permission.READ_FHIR, deed, about=server_id, finding=finding, only_reads=True
+        )
 
     async def _ask_elsewhere(
         self, request: Request[Any, Any, Any], decided: _Decided[T], asking: Asking[T]
@@ -341,9 +343,9 @@ class Reading:
         new = {
             Reference(whose, type_, id_)
             for one in shown.resources
-            if len(about := patients_of(one, base=base)) == 1
+            if (leads_to := referred(one, base=base)) and len(about := patients_of(one, base=base)) == 1
             for whose in about
-            for type_, id_ in referred(one, base=base)
+            for type_, id_ in leads_to
             if (server_id, Reference(whose, type_, id_)) not in self._noted
         }
         if not new:

@@ -105,7 +105,7 @@ class Recorder:
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
         for attempt in range(1, MOST_TRIES + 1):
             try:
-                async with self._database.one_statement() as tx:
+                async with self._database.each_alone() as tx:
                     await record_all(
                         Context(tx, SYSTEM, self._clock()), [waiting.reading for waiting in batch]
                     )

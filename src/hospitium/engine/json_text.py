@@ -18,7 +18,7 @@ DEEPEST_NESTING = 64
 MOST_DIGITS = 40  # of a decimal: FHIR asks for 18, and a power of ten in few letters can fill a disk
 _DIGITS_OF_A_MACHINE = 18  # fit in 64 bits, whatever they are
 # Possessive, and content with a string that never ends: with backtracking, a body of escaped quotes costs its square.
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 from urllib.parse import quote
 from uuid import UUID
@@ -135,6 +136,7 @@ class Metadata(msgspec.Struct, frozen=True):
     software: str | None
 
 
+@lru_cache(1_000)
 def base_url(text: str, *, allow_private: bool) -> str:
     """Return the base URL of a FHIR server in the one spelling that is kept. Raises Blocked, whose `reason` says what is wrong.
 

@@ -20,19 +20,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import httpcore
+import h11
 import msgspec
 
 from hospitium.outside.addresses import Reach, reach
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 LONGEST_URL = 8_192  # characters
 MOST_ADDRESSES = 3  # of a name that are tried
 MOST_PIECES = 20_000  # an answer may come in; each costs time, however small it is
+MOST_HINTS = 100  # answers that are none yet (1xx)
+LARGEST_HEAD = 100 * 1024  # bytes
+AT_A_TIME = 64 * 1024  # bytes
 RESOLVING_AT_ONCE = 16
 _PORTS = {"http": 80, "https": 443}
+_SWITCHING = 101  # to another protocol
 _FIRST_FREE_PORT = 1024
 _LAST_PORT = 65_535
 
@@ -252,6 +256,10 @@ class SystemNames:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+async def _dial(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(address, port, limit=AT_A_TIME)
+
+
 class Egress:
     """Asks other servers over HTTP. One for the process; `close` it at the end."""
 
@@ -259,13 +267,13 @@ class Egress:
         self,
         *,
         names: Callable[[str, int], Awaitable[Sequence[str]]] | None = None,
-        network: httpcore.AsyncNetworkBackend | None = None,
+        dial: Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = _dial,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """`names` resolves, `network` connects to an address, `trust` says whose certificates are believed: those of the system."""
+        """`names` resolves, `dial` connects to an address, `trust` says whose certificates are believed: those of the system."""
         self._system_names = SystemNames()
         self._names = names or self._system_names
-        self._network = network or httpcore.AnyIOBackend()
+        self._dial = dial
         self._trust = trust
 
     async def get(
@@ -279,6 +287,7 @@ class Egress:
         """Return whose certificates are believed: read once, by the first who asks, because that takes a tenth of a second."""
         if self._trust is None:
             self._trust = ssl.create_default_context()
+            self._trust.set_alpn_protocols(["http/1.1"])
         return self._trust
 
     async def close(self) -> None:
@@ -288,16 +297,21 @@ class Egress:
     async def _ask(
         self, method: str, url: HttpUrl, headers: Mapping[str, str], *, allow_private: bool, limits: Limits
     ) -> Answer:
-        request = httpcore.Request(
-            method,
-            httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
-            headers=[("Host", url.authority), *headers.items()],
-            extensions={"timeout": {"connect": limits.connect}},
-        )
+        said = [("Host", url.authority), *headers.items()]
+        try:
+            request = h11.Request(method=method, target=url.target, headers=said)
+        except h11.LocalProtocolError:  # whose words hold what was wrong, and that may be a secret
+            raise Garbled("protocol") from None
         try:
             async with asyncio.timeout(limits.whole):
                 addresses = await self._addresses(url, allow_private=allow_private)
-                return await self._exchange(request, addresses, limits.body)
+                reader, writer = await self._connected(url.port, addresses, limits.connect)
+                try:
+                    if url.scheme == "https":
+                        await self._wrap(writer, url.host, limits.connect)
+                    return await _Exchange(reader, writer).ask(request, limits.body)
+                finally:
+                    writer.transport.abort()  # however far it got, without taking leave
         except TimeoutError:
             raise TooSlow("answer") from None
 
@@ -310,88 +324,101 @@ class Egress:
             _judge(url, address, allow_private=allow_private)
         return tuple(dict.fromkeys(found))[:MOST_ADDRESSES]
 
-    async def _exchange(self, request: httpcore.Request, addresses: tuple[str, ...], most: int) -> Answer:
-        network = _Judged(self._network, addresses)
-        connection = httpcore.AsyncHTTPConnection(
-            request.url.origin, ssl_context=self._trusted(), network_backend=network
-        )
-        try:
-            response = await connection.handle_async_request(request)
+    async def _connected(
+        self, port: int, addresses: tuple[str, ...], patience: float
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the first of the addresses that were judged where somebody is, whatever name they were found by."""
+        failed: NoAnswer = Unreachable("connection")
+        for address in addresses:
             try:
-                return await _read(response, most)
-            finally:
-                await response.aclose()
-        except httpcore.ConnectTimeout:
+                async with asyncio.timeout(patience / len(addresses)):
+                    return await self._dial(address, port)
+            except TimeoutError:
+                failed = TooSlow("connection")
+            except OSError:
+                failed = Unreachable("connection")
+        raise failed
+
+    async def _wrap(self, writer: asyncio.StreamWriter, host: str, patience: float) -> None:
+        """Begin TLS with whoever has a certificate for this name."""
+        try:
+            async with asyncio.timeout(patience):
+                await writer.start_tls(self._trusted(), server_hostname=host)
+        except TimeoutError:
             raise TooSlow("connection") from None
-        except httpcore.ConnectError as problem:
-            raise Unreachable(_what_failed(problem)) from None
-        except httpcore.ProtocolError as problem:
-            # Without a cause in the protocol, it was the connection that ended before an answer began.
-            raise (Unreachable("broke") if problem.__cause__ is None else Garbled("protocol")) from None
-        except (httpcore.NetworkError, httpcore.TimeoutException):
-            raise Unreachable("broke") from None
-        finally:
-            await network.close()
+        except ssl.SSLCertVerificationError:
+            raise Unreachable("certificate") from None
+        except ssl.SSLError:
+            raise Unreachable("tls") from None
+        except OSError:
+            raise Unreachable("connection") from None
 
 
-class _Judged(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses that were judged, one after the other, whatever name it is given."""
+class _Exchange:
+    """One question and its answer on a connection of their own (RFC 9112, as h11 reads it)."""
 
-    def __init__(self, network: httpcore.AsyncNetworkBackend, addresses: tuple[str, ...]) -> None:
-        self._network = network
-        self._addresses = addresses
-        self._stream: httpcore.AsyncNetworkStream | None = None
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
 
-    async def connect_tcp(
-        self,
-        host: str,  # noqa: ARG002  it was resolved, and isn't again
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  the form of httpcore
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        share = None if timeout is None else timeout / len(self._addresses)
-        for address in self._addresses[:-1]:
-            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                self._stream = await self._network.connect_tcp(
-                    address, port, share, local_address, socket_options
-                )
-                return self._stream
-        self._stream = await self._network.connect_tcp(
-            self._addresses[-1], port, share, local_address, socket_options
-        )
-        return self._stream
-
-    async def close(self) -> None:
-        """Close the connection, however far it got, without taking leave."""
-        if self._stream is not None:
-            await self._stream.aclose()
-
-
-async def _read(response: httpcore.Response, most: int) -> Answer:
-    status = response.status
-    if 300 <= status < 400:  # noqa: PLR2004
-        raise Redirected(str(status))
-    content_type = _header(response, b"content-type")
-    if not 200 <= status < 300:  # noqa: PLR2004
-        return Answer(status, content_type, b"")
-    length = _header(response, b"content-length")
-    if length.isdecimal() and int(length[:20]) > most:
-        raise TooLarge("body")
-    unpacked = _Unpacking(_header(response, b"content-encoding").strip().lower())
-    body, came, number = bytearray(), 0, 0
-    async for piece in response.aiter_stream():
-        number += 1
-        came += len(piece)
-        if number > MOST_PIECES:
-            raise TooLarge("pieces")
-        if came > most:
+    async def ask(self, request: h11.Request, most: int) -> Answer:
+        """Send a request without a body; return its answer, of which at most so many bytes. Raises the kinds of NoAnswer."""
+        asked = (self._protocol.send(request) or b"") + (self._protocol.send(h11.EndOfMessage()) or b"")
+        with suppress(OSError):  # some answer, and hang up, before they have heard it all
+            self._writer.write(asked)
+            await self._writer.drain()
+        head = await self._head()
+        status, content_type = head.status_code, _header(head, b"content-type")
+        if 300 <= status < 400:  # noqa: PLR2004
+            raise Redirected(str(status))
+        if not 200 <= status < 300:  # noqa: PLR2004
+            return Answer(status, content_type, b"")
+        length = _header(head, b"content-length")
+        if length.isdecimal() and int(length[:20]) > most:
             raise TooLarge("body")
-        body += unpacked.next(piece, most + 1 - len(body))
-        if len(body) > most:
-            raise TooLarge("body")
-    unpacked.end()
-    return Answer(status, content_type, bytes(body))
+        return Answer(status, content_type, await self._body(_header(head, b"content-encoding"), most))
+
+    async def _head(self) -> h11.Response | h11.InformationalResponse:
+        for _ in range(MOST_HINTS):
+            event = await self._event()
+            if isinstance(event, h11.Response):
+                return event
+            if isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING:
+                return event
+        raise TooSlow("answer")
+
+    async def _body(self, coding: str, most: int) -> bytes:
+        unpacked = _Unpacking(coding.strip().lower())
+        body, came, number = bytearray(), 0, 0
+        while isinstance(event := await self._event(), h11.Data):
+            number += 1
+            came += len(event.data)
+            if number > MOST_PIECES:
+                raise TooLarge("pieces")
+            if came > most:
+                raise TooLarge("body")
+            body += unpacked.next(event.data, most + 1 - len(body))
+            if len(body) > most:
+                raise TooLarge("body")
+        unpacked.end()
+        return bytes(body)
+
+    async def _event(self) -> object:
+        while True:
+            try:
+                event = self._protocol.next_event()
+            except h11.RemoteProtocolError:
+                raise Garbled("protocol") from None
+            if event is not h11.NEED_DATA:
+                return event
+            try:
+                came = await self._reader.read(AT_A_TIME)
+            except OSError:
+                raise Unreachable("broke") from None
+            if not came and self._protocol.their_state is h11.SEND_RESPONSE:
+                raise Unreachable("broke")
+            self._protocol.receive_data(came)
 
 
 class _Unpacking:
@@ -417,13 +444,6 @@ class _Unpacking:
             raise Garbled("encoding")
 
 
-def _header(response: httpcore.Response, name: bytes) -> str:
-    """Return the value of a header, with commas between where it came more than once."""
-    return b", ".join(value for given, value in response.headers if given.lower() == name).decode("latin-1")
-
-
-def _what_failed(problem: BaseException) -> str:
-    cause = problem.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return "certificate"
-    return "tls" if isinstance(cause, ssl.SSLError) else "connection"
+def _header(head: h11.Response | h11.InformationalResponse, name: bytes) -> str:
+    """Return the value of a header, its name in lower case; with commas between where it came more than once."""
+    return b", ".join(value for given, value in head.headers if given == name).decode("latin-1")

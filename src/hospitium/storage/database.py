@@ -146,8 +146,9 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def one_statement(self) -> AsyncIterator[Transaction]:
-        """Lend a connection for one statement, which is a transaction by itself: whole or not at all, in one round trip for three.
+    async def each_alone(self) -> AsyncIterator[Transaction]:
+        """Lend a connection outside any transaction: each statement is one by itself, whole or not at all, in one round trip for three. For
+        one statement that writes, or some that only read.
 
         Raises DatabaseUnavailable, Collision; what the body raises passes through.
         """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hospitium.engine.fhir_gateway.asking import COMMON, FORMATS, MODIFIERS
 from hospitium.engine.fhir_gateway.definitions import DEFINITIONS, PATIENT, Kind, ResourceType
 from hospitium.engine.fhir_resources.search import DEFAULT_COUNT, LARGEST_COUNT
@@ -35,7 +37,7 @@ def capability(base: str, version: str, at: str) -> dict[str, Any]:
                 "documentation": "Every answer holds what the caller was granted and nothing else. A FHIR server may serve less than "
                 "this; what it doesn't is refused.",
                 "security": {"cors": True, "description": "A bearer token of an account"},
-                "resource": [_resource(name) for name in sorted({*DEFINITIONS.types, *DEFINITIONS.shared})],
+                "resource": _RESOURCES,
             }
         ],
     }
@@ -84,3 +86,8 @@ def _parameter(name: str, kind: Kind) -> dict[str, Any]:
         "type": kind.value,
         **({"documentation": f"Modifiers: {', '.join(modifiers)}"} if modifiers else {}),
     }
+
+
+_RESOURCES = msgspec.Raw(
+    msgspec.json.encode([_resource(name) for name in sorted({*DEFINITIONS.types, *DEFINITIONS.shared})])
+)

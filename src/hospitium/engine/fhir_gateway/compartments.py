@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 from hospitium.engine.fhir_gateway.definitions import DEFINITIONS, PATIENT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Not shared, since one may be a patient's implant; contained in what is somebody's, it is as much his as any other part.
 _CONTAINED_TOO = {"Device": "patient"}
@@ -60,7 +57,9 @@ def may_accompany(resource: dict[str, Any]) -> bool:
 
 def referred(resource: dict[str, Any], *, base: str | None = None) -> frozenset[tuple[str, str]]:
     """Return type and id of the shared resources that one, which may be shown, refers to by plain references."""
-    found = (_plain(one, base) for one in _references(resource))
+    references: list[dict[str, Any]] = []
+    _gather_references(resource, references)
+    found = (_plain(one, base) for one in references)
     return frozenset(one for one in found if one is not None and one[0] in DEFINITIONS.shared)
 
 
@@ -76,6 +75,8 @@ def without_others(
     That they are referred to is part of the record, and stays. `narrative`: whether the text for the eye stays, too. It does unless
     the operator says otherwise: FHIR lets it hold what stands nowhere else, and a record that lacks it without a word is a danger.
     """
+    if narrative and (patients is None or not _names_another(resource, patients, base)):
+        return resource
     return {
         name: _without(member, patients, base, narrative)
         for name, member in resource.items()
@@ -127,6 +128,8 @@ def _is_one(resource: dict[str, Any]) -> bool:
 
 
 def _holds_another(value: Any) -> bool:
+    if isinstance(value, str):
+        return False
     if isinstance(value, dict):
         return "resourceType" in value or any(map(_holds_another, value.values()))
     return isinstance(value, list) and any(map(_holds_another, value))
@@ -165,15 +168,26 @@ def _below(written: str, base: str | None) -> str:
     return written if base is None else written.removeprefix(f"{base.removesuffix('/')}/")
 
 
-def _references(value: Any) -> Iterator[dict[str, Any]]:
+def _gather_references(value: Any, into: list[dict[str, Any]]) -> None:
     if isinstance(value, dict):
         if "reference" in value:
-            yield value
+            into.append(value)
         for member in value.values():
-            yield from _references(member)
-    elif isinstance(value, list):
+            if isinstance(member, dict | list):
+                _gather_references(member, into)
+    else:
         for member in value:
-            yield from _references(member)
+            if isinstance(member, dict | list):
+                _gather_references(member, into)
+
+
+def _names_another(value: Any, patients: frozenset[str], base: str | None) -> bool:
+    """Whether `_without` would leave anything out: of most resources it doesn't, and they need not be made anew."""
+    if isinstance(value, dict):
+        if _is_to_another(value, patients, base) and not value.keys().isdisjoint(_NAMES):
+            return True
+        value = value.values()
+    return any(isinstance(one, dict | list) and _names_another(one, patients, base) for one in value)
 
 
 def _without(value: Any, patients: frozenset[str] | None, base: str | None, narrative: bool) -> Any:
@@ -194,6 +208,8 @@ _NAMES = ("display", "_display", "identifier")
 
 
 def _is_to_another(value: dict[str, Any], patients: frozenset[str], base: str | None) -> bool:
+    if "reference" not in value and "type" not in value:
+        return False
     match _plain(value, base):
         case (str() as type_, id_) if type_ == PATIENT:
             return id_ not in patients
