@@ -11,6 +11,7 @@ from bench import (
     cold_start,
     connect,
     fhir,
+    gateway,
     invites,
     pages,
     questions,
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "identifiers": fhir.identifiers,
     "invites": invites.run,
     "bulk": invites.bulk,
+    "gateway": gateway.run,
     "cold_start": cold_start.run,
 }
 

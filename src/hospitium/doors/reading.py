@@ -20,7 +20,7 @@ from hospitium.doors.surroundings import surroundings
 from hospitium.doors.unit_of_work import perform_as
 from hospitium.engine.access.on_server import reader_of
 from hospitium.engine.actor import SYSTEM
-from hospitium.engine.errors import NotFound, Refusal, Unavailable
+from hospitium.engine.errors import Forbidden, NotFound, NotSignedIn, Refusal, Unavailable
 from hospitium.engine.fhir_gateway.answering import decode
 from hospitium.engine.fhir_gateway.asking import pairs_of
 from hospitium.engine.fhir_gateway.compartments import (
@@ -243,7 +243,7 @@ class Reading:
     ) -> T:
         """Return what `asking` gives of a FHIR server, when it is on record; `asking` shows nothing that Sight didn't let through.
 
-        Raises NotSignedIn, SessionEnded, NotFound (no such server, nothing that one may read there, or nothing of what was asked), Unavailable (it can't be put
+        Raises NotSignedIn, NotFound (no such server, nothing that one may read there, or nothing of what was asked), Unavailable (it can't be put
         on record), and what `asking` raises, which is then on record, too.
         """
         for _ in range(MOST_ROUNDS):
@@ -272,9 +272,26 @@ class Reading:
         assert given is not None  # without anything it was refused  # noqa: S101
         return given
 
-    async def _decide(
-        self, request: Request[Any, Any, Any], server_id: UUID, what: What, asking: Asking[T]
-    ) -> _Decided[T]:
+    async def kind_of(self, request: Request[Any, Any, Any], server_id: UUID) -> ServerKind | None:
+        """Return of which kind a FHIR server is, if whoever asks may read something there; None to all others. Raises Unavailable."""
+        if request.headers.get("authorization") is None:
+            return None
+
+        async def look(_: Context, reader: Reader) -> ServerKind | None:
+            return None if reader.server is None or reader.reach.is_nothing else reader.server.kind
+
+        try:
+            return await self._find_out(request, server_id, look)
+        except (NotSignedIn, Forbidden):
+            return None
+
+    async def _find_out(
+        self,
+        request: Request[Any, Any, Any],
+        server_id: UUID,
+        then: Callable[[Context, Reader], Awaitable[T]],
+    ) -> T:
+        """Find out who asks and what he may see on a FHIR server, and go on with that."""
         reader: Reader | None = None
 
         async def finding(tx: Transaction, session: UUID | SessionCookie, now: datetime) -> Actor | None:
@@ -282,10 +299,20 @@ class Reading:
             reader = await reader_of(tx, session, server_id, now)
             return None if reader is None else reader.actor
 
-        async def deed(ctx: Context) -> _Decided[T]:
-            account_id = ctx.actor.account_id
-            assert reader is not None and account_id is not None  # the permission is an account's  # noqa: PT018, S101
-            server, reach = reader.server, reader.reach
+        async def deed(ctx: Context) -> T:
+            assert reader is not None  # the permission is an account's, which has a session  # noqa: S101
+            return await then(ctx, reader)
+
+        return await surroundings(request).work.perform(
+            request, Permission.READ_FHIR, deed, about=server_id, finding=finding, only_reads=True
+        )
+
+    async def _decide(
+        self, request: Request[Any, Any, Any], server_id: UUID, what: What, asking: Asking[T]
+    ) -> _Decided[T]:
+        async def decide(ctx: Context, reader: Reader) -> _Decided[T]:
+            account_id, server, reach = ctx.actor.account_id, reader.server, reader.reach
+            assert account_id is not None  # the permission is an account's  # noqa: S101
             if server is None:
                 raise NotFound("FHIR server")
             known: list[str] = []
@@ -301,10 +328,7 @@ class Reading:
                 ctx.actor, server, sight, None, await _outcome(asking, Here(ctx, server_id), sight)
             )
 
-        work = surroundings(request).work
-        return await work.perform(
-            request, Permission.READ_FHIR, deed, about=server_id, finding=finding, only_reads=True
-        )
+        return await self._find_out(request, server_id, decide)
 
     async def _ask_elsewhere(
         self, request: Request[Any, Any, Any], decided: _Decided[T], asking: Asking[T]

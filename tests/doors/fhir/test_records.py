@@ -12,7 +12,8 @@ from doors.fhir.ward import CANARY, JANES, Upstream, Ward, remote
 from fakes.evil_fhir import EvilFhir, answering, entry, outcome, page, resource
 from hospitium.doors import reading
 from hospitium.doors.recording import Recorder
-from hospitium.storage.database import DatabaseUnavailable
+from hospitium.storage.database import Database, DatabaseUnavailable
+from hospitium.storage.statements import Query, Statement
 
 if TYPE_CHECKING:
     from cast import House
@@ -56,6 +57,30 @@ async def test_that_there_is_nothing_of_somebody_is_told_of_him_too(house: House
     body(await ward.get(f"Condition?patient={JANE}&code=none"))
     body(await ward.get("Observation?_summary=count"))
     assert [one["patients"] for one in await trail(house, "fhir.read")] == [[JANE], [JANE]]
+
+
+async def test_a_read_is_decided_in_one_statement_and_on_record_in_another(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks, which server, what we show to it and what he may see there, are of one instant."""
+    body(await ward.get(f"Patient/{JANE}"))
+    asked: list[str] = []
+
+    def counting(before: Any) -> Any:
+        def counted(statement: Any, *given: Any, **more: Any) -> Any:
+            asked.append(statement.sql)
+            return before(statement, *given, **more)
+
+        return counted
+
+    for kind, name in ((Query, "first"), (Query, "all"), (Statement, "run")):
+        monkeypatch.setattr(kind, name, counting(getattr(kind, name)))
+    monkeypatch.setattr(Database, "transaction", None)
+    body(await ward.get(f"Patient/{JANE}"))
+    here = 1 if ward.evil is None else 0
+    assert len(asked) == 2 + here
+    assert all(word in asked[0] for word in ("sessions", "fhir_servers", "sealed_credentials", "grants"))
+    assert "INSERT INTO events" in asked[-1]
 
 
 async def test_what_a_server_gives_besides_is_counted_for_its_organization(house: House, ward: Ward) -> None:

@@ -1,6 +1,7 @@
 """What the gateway says of itself: exactly what it lets through, drawn from the tables that decide (engine/fhir_gateway).
 
-A FHIR server behind it may serve less; what it doesn't is refused by name, and never left out of account.
+A remote FHIR server behind it may serve less, which only it knows. Of a built-in one it is known, and told to whoever may read there: to anybody
+else, which kind of server somebody has is not told.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import msgspec
 
 from hospitium.engine.fhir_gateway.asking import COMMON, FORMATS, MODIFIERS
 from hospitium.engine.fhir_gateway.definitions import DEFINITIONS, PATIENT, Kind, ResourceType
+from hospitium.engine.fhir_resources.parameters import TYPES
 from hospitium.engine.fhir_resources.search import DEFAULT_COUNT, LARGEST_COUNT
+from hospitium.engine.fhir_servers.record import ServerKind
 
 _EVERYTHING = {
     "name": "everything",
@@ -19,9 +22,13 @@ _EVERYTHING = {
 }
 
 
-def capability(base: str, version: str, at: str) -> dict[str, Any]:
+def capability(base: str, version: str, at: str, kind: ServerKind | None) -> dict[str, Any]:
     """Return the CapabilityStatement (https://hl7.org/fhir/R4/capabilitystatement.html) of the FHIR server at a base URL; `at`: as of
-    which day, as FHIR writes it."""
+    which day, as FHIR writes it; `kind`: of which kind it is, None to who may not know."""
+    is_built_in = kind is ServerKind.BUILT_IN
+    may_be_less = (
+        "" if is_built_in else " A FHIR server may serve less than this; what it doesn't is refused."
+    )
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -34,10 +41,9 @@ def capability(base: str, version: str, at: str) -> dict[str, Any]:
         "rest": [
             {
                 "mode": "server",
-                "documentation": "Every answer holds what the caller was granted and nothing else. A FHIR server may serve less than "
-                "this; what it doesn't is refused.",
+                "documentation": f"Every answer holds what the caller was granted and nothing else.{may_be_less}",
                 "security": {"cors": True, "description": "A bearer token of an account"},
-                "resource": _RESOURCES,
+                "resource": _OF_BUILT_IN if is_built_in else _OF_ANY,
             }
         ],
     }
@@ -56,7 +62,7 @@ def smart_configuration(public_url: str, base: str) -> dict[str, Any]:
     }
 
 
-def _resource(name: str) -> dict[str, Any]:
+def _resource(name: str, *, is_built_in: bool) -> dict[str, Any]:
     kind = DEFINITIONS.types.get(name)
     if kind is None:
         return {
@@ -68,7 +74,11 @@ def _resource(name: str) -> dict[str, Any]:
         "type": name,
         "interaction": [{"code": "read"}, {"code": "search-type"}],
         "documentation": f"_count is {DEFAULT_COUNT} if it isn't given, and at most {LARGEST_COUNT}.",
-        "searchParam": [_parameter(*one) for one in _parameters(kind)],
+        "searchParam": [
+            _parameter(*one, is_built_in=is_built_in)
+            for one in _parameters(kind)
+            if not is_built_in or _is_kept(name, one[0])
+        ],
         **({"operation": [_EVERYTHING]} if name == PATIENT else {}),
     }
 
@@ -79,8 +89,13 @@ def _parameters(kind: ResourceType) -> list[tuple[str, Kind]]:
     return sorted(named.items())
 
 
-def _parameter(name: str, kind: Kind) -> dict[str, Any]:
-    modifiers = () if name in COMMON else MODIFIERS[kind]
+def _is_kept(type_: str, name: str) -> bool:
+    """Whether a built-in server can search by a parameter; whose a resource is, it is asked in a way of its own."""
+    return name in (*COMMON, *DEFINITIONS.types[type_].about.names) or name in TYPES[type_].parameters
+
+
+def _parameter(name: str, kind: Kind, *, is_built_in: bool) -> dict[str, Any]:
+    modifiers = () if is_built_in or name in COMMON else MODIFIERS[kind]
     return {
         "name": name,
         "type": kind.value,
@@ -88,6 +103,10 @@ def _parameter(name: str, kind: Kind) -> dict[str, Any]:
     }
 
 
-_RESOURCES = msgspec.Raw(
-    msgspec.json.encode([_resource(name) for name in sorted({*DEFINITIONS.types, *DEFINITIONS.shared})])
-)
+def _resources(*, is_built_in: bool) -> msgspec.Raw:
+    names = sorted({*DEFINITIONS.types, *DEFINITIONS.shared})
+    told = [_resource(one, is_built_in=is_built_in) for one in names if not is_built_in or one in TYPES]
+    return msgspec.Raw(msgspec.json.encode(told))
+
+
+_OF_ANY, _OF_BUILT_IN = _resources(is_built_in=False), _resources(is_built_in=True)

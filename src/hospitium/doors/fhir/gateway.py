@@ -89,7 +89,8 @@ async def _answer(request: Request[Any, Any, Any]) -> Outcome:
     match asked.interaction:
         case Interaction.CAPABILITIES:
             day = surroundings(request).work.clock().astimezone(UTC).date().isoformat()
-            return Outcome(200, encode(capability.capability(base, __version__, day)))
+            kind = await surroundings(request).reading.kind_of(request, server_id)
+            return Outcome(200, encode(capability.capability(base, __version__, day, kind)))
         case Interaction.CONFIGURATION:
             public_url = surroundings(request).public_url
             return Outcome(200, encode(capability.smart_configuration(public_url, base)))
