@@ -68,6 +68,7 @@ def test_every_deed_that_changes_something_records_it() -> None:
         "end_orphans", "decline", "end_again",  # each share that ends is told by shares/ending.py
         "may_make", "replaceable",  # change nothing
         "note",  # that a resource refers to another is no deed; the read that showed it is told
+        "forget",  # that the server has another address is told; so is what was read there
         "forget_some_removed",  # that their server was removed has been told
         "start_for_owner_of_server", "start_for_invite",  # FHIR servers and invites do
         "issue", "use", "end",  # of links: accounts record what a link was sent for, and what it did

@@ -30,7 +30,7 @@ STEPS = {
         "end_all_of",
         "end_all_on_record",
     },
-    "engine/fhir_references/actions.py": {"note", "forget_some_removed"},
+    "engine/fhir_references/actions.py": {"note", "forget", "forget_some_removed"},
     "engine/fhir_resources/actions.py": {"forget_some_removed"},
     "engine/fhir_servers/actions.py": {"note_search", "suspend_again"},
     "engine/invites/actions.py": {"expire_one", "end_again"},

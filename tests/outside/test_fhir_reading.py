@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import ssl
@@ -307,10 +308,13 @@ async def test_only_matches_of_the_type_are_found_and_the_rest_is_counted(remote
         evil.entry({**pulse(1), "code": {"text": CANARY}}),  # of that name there was one
     ]
     odd: list[Any] = [None, [], "x"]
-    async with EvilFhir.open(evil.resource(evil.page(*entries, *odd, total=1_000_000))) as server:
+    bundle = evil.page(*entries, *odd, total=1_000_000)
+    async with EvilFhir.open(evil.resource(bundle)) as server:
         with capture_logs() as logged:
             found = await remote.search(at(server), "Observation", ASKED)
-    assert found == Found([pulse(1), pulse(2)], None, left_out=len(entries) + len(odd) - 2)
+    assert found == Found(
+        [pulse(1), pulse(2)], None, left_out=len(entries) + len(odd) - 2, size=len(json.dumps(bundle))
+    )
     assert CANARY not in repr(found) + repr(logged)
     assert [(line["left_out"], line["is_cut"]) for line in logged] == [(17, False)]
 

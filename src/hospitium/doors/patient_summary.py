@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from litestar import Request
 
-    from hospitium.doors.reading import Sight, Sought, Source
+    from hospitium.doors.reading import Sight, Source
     from hospitium.engine.fhir_gateway.asking import Asked
 
 MOST_OF_A_KIND = 200
@@ -146,24 +146,27 @@ async def _newest(
         if type_ not in source.types:
             return Shown(_Some([], is_cut=False))
         try:
-            some = await _pages(source, sight, asked, whom)
+            some, left_out = await _pages(source, sight, asked, whom)
         except FhirServerWrong:
             # Not every server can sort by this.
-            some = await _pages(source, sight, ask(type_, said), whom)
-        return Shown(some, some.found, asked_about=whom)
+            some, left_out = await _pages(source, sight, ask(type_, said), whom)
+        return Shown(some, some.found, asked_about=whom, left_out=left_out)
 
     what = What(Interaction.SEARCH, type_, said=said)
     return await surroundings(request).reading.read(request, server_id, what, asking)
 
 
-async def _pages(source: Source, sight: Sight, asked: Asked, whom: frozenset[str]) -> _Some:
+async def _pages(source: Source, sight: Sight, asked: Asked, whom: frozenset[str]) -> tuple[_Some, int]:
+    """Return resources of a type, and how much else there was."""
     found: Resources = []
+    left_out = size = 0
     following: Any = None
     for _ in range(_MOST_PAGES):
-        sought: Sought = await source.search(asked, whom, asked.count, following)
-        found += [shown for one in sought.resources if (shown := sight.of(one, whom)) is not None]
+        sought, shown, others = await interactions.page_of(source, sight, asked, whom, following)
+        found += shown
+        left_out, size = left_out + others, size + sought.size
         following = sought.following
-        if following is None or len(found) >= MOST_OF_A_KIND:
+        if following is None or len(found) >= MOST_OF_A_KIND or size >= interactions.ENOUGH:
             break
     is_cut = following is not None or sought.is_cut or len(found) > MOST_OF_A_KIND
-    return _Some(found[:MOST_OF_A_KIND], is_cut)
+    return _Some(found[:MOST_OF_A_KIND], is_cut), left_out

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -66,6 +67,7 @@ MOST_ROUNDS = 3  # in each of which somebody departed was found, and suspended; 
 DECISION_LASTS = (
     1.0  # seconds: who waits longer for a remote server is decided about again before he is shown anything
 )
+MOST_NEW = 2_000  # references that are noted of one answer
 MOST_NOTED = 100_000  # references that this process remembers to have noted
 _log = structlog.get_logger("hospitium.reading")
 
@@ -82,25 +84,28 @@ class What(NamedTuple):
 class Sought(NamedTuple):
     """A page of what a FHIR server found, of which nothing is checked yet. `following`: a plain value that leads to the next page.
 
-    `is_cut`: there is more, where the server doesn't say. `left_out`: how much more it gave that nobody had asked for.
+    `is_cut`: there is more, where the server doesn't say. `left_out`: how much more it gave that nobody had asked for. `size`: bytes that
+    were read for it.
     """
 
     resources: list[dict[str, Any]]
     following: Any
     is_cut: bool = False
     left_out: int = 0
+    size: int = 0
 
 
 class Shown(NamedTuple, Generic[T]):
     """What is shown: `given` is the door's own form of it, None if there is nothing; the rest is for the record. `asked_about`: whom it is
     about, though there may be no resource of his: that there is none, or how many, is told of him, too. `left_out`: how much the FHIR server gave
-    that may not be shown, or that nobody had asked for."""
+    that may not be shown, or that nobody had asked for. `tried`: who was named though he may not be read."""
 
     given: T | None
     resources: Sequence[dict[str, Any]] = ()
     departed: tuple[tuple[str, SuspensionReason], ...] = ()
     asked_about: frozenset[str] = frozenset()
     left_out: int = 0
+    tried: frozenset[str] = frozenset()
 
 
 class Source(Protocol):
@@ -108,6 +113,9 @@ class Source(Protocol):
 
     types: frozenset[str]
     most_asked: int  # times, for one page of all of a patient
+
+    def looks_on(self, type_: str) -> int:
+        """Return how many times one looks on for what may be shown, past what may not (threats F-07)."""
 
     async def read(self, type_: str, id_: str) -> dict[str, Any] | Departure | None:
         """Return a resource; None if there is none, GONE if the server says that there was one."""
@@ -127,6 +135,9 @@ class Here:
     def __init__(self, ctx: Context, server_id: UUID) -> None:
         self._ctx = ctx
         self._server_id = server_id
+
+    def looks_on(self, type_: str) -> int:  # noqa: ARG002  of any type some may contain what is somebody else's
+        return 20
 
     async def read(self, type_: str, id_: str) -> dict[str, Any] | Departure | None:
         try:
@@ -156,6 +167,10 @@ class Elsewhere:
         self._remote_fhir = remote_fhir
         self._server = server
 
+    def looks_on(self, type_: str) -> int:
+        # A server that gives what nobody asked for has pages of any length. One that doesn't, gives these alone to be left out.
+        return 5 if DEFINITIONS.types[type_].about.several else 0
+
     async def read(self, type_: str, id_: str) -> dict[str, Any] | Departure | None:
         return await self._remote_fhir.read(self._server, type_, id_)
 
@@ -167,7 +182,7 @@ class Elsewhere:
         else:
             whom = None if patients is None else sorted(patients)
             found = await self._remote_fhir.search(self._server, asked.type, pairs_of(asked, whom, count))
-        return Sought(found.resources, found.next, found.is_cut, found.left_out)
+        return Sought(found.resources, found.next, found.is_cut, found.left_out, found.size)
 
 
 class Sight:
@@ -236,7 +251,7 @@ class Reading:
     """Reads FHIR servers for whoever asks a door."""
 
     def __init__(self) -> None:
-        self._noted: set[tuple[UUID, Reference]] = set()
+        self._noted: set[tuple[UUID, str | None, Reference]] = set()
 
     async def read(
         self, request: Request[Any, Any, Any], server_id: UUID, what: What, asking: Asking[T]
@@ -254,7 +269,7 @@ class Reading:
                 outcome = await self._ask_elsewhere(request, decided, asking)
                 if time.monotonic() - began > DECISION_LASTS:
                     before, decided = decided, await self._decide(request, server_id, what, asking)
-                    if decided.sight.within != before.sight.within:
+                    if (decided.sight.within, decided.sight.base) != (before.sight.within, before.sight.base):
                         outcome = NotFound("resource")
                         continue
             if isinstance(outcome, Refusal) or not await self._suspends(request, decided, outcome):
@@ -264,7 +279,8 @@ class Reading:
         given = None if isinstance(outcome, Refusal) else outcome.given
         if given is None and not isinstance(outcome, Refusal):
             outcome = NotFound("resource")
-        await surroundings(request).recorder.record(decided.actor, _record(request, decided, what, outcome))
+        records = _apart(decided, outcome, _record(request, decided, what, outcome))
+        await surroundings(request).recorder.record(decided.actor, *records)
         if isinstance(outcome, Refusal):
             raise outcome
         with suppress(Unavailable):  # then it is noted another time
@@ -364,14 +380,15 @@ class Reading:
         """Note what was referred to, so that it may be read next. Raises Unavailable."""
         server = decided.server
         server_id, base = server.id, server.base_url
-        new = {
+        unknown = (
             Reference(whose, type_, id_)
             for one in shown.resources
             if (leads_to := referred(one, base=base)) and len(about := patients_of(one, base=base)) == 1
             for whose in about
             for type_, id_ in leads_to
-            if (server_id, Reference(whose, type_, id_)) not in self._noted
-        }
+            if (server_id, base, Reference(whose, type_, id_)) not in self._noted
+        )
+        new = set(islice(unknown, MOST_NEW))  # the others are noted another time
         if not new:
             return
         house = surroundings(request)
@@ -380,11 +397,11 @@ class Reading:
             house.work.clock,
             decided.actor,
             Permission.READ_FHIR,
-            lambda ctx: references.note(ctx, server_id, new),
+            lambda ctx: references.note(ctx, server_id, base, new),
         )
         if len(self._noted) + len(new) > MOST_NOTED:
             self._noted.clear()
-        self._noted |= {(server_id, one) for one in new}
+        self._noted |= {(server_id, base, one) for one in new}
 
 
 async def _outcome(asking: Asking[T], source: Source, sight: Sight) -> Shown[T] | Refusal:
@@ -416,6 +433,34 @@ def _record(
         patient_ids=sorted({*about, *named}),
         count=len(outcome.resources),
         left_out=outcome.left_out,
+        tried=sorted(outcome.tried),
         grant_ids=[one.grant_id for one in by],
         for_organizations=[one.grantee_id for one in by if one.grantee_kind is GranteeKind.ORGANIZATION],
     )
+
+
+def _apart(decided: _Decided[T], outcome: Shown[T] | Refusal, read: Read) -> list[Read]:
+    """Return a read as it is put on record: what was read for an organization, and what for oneself, each by itself, so that neither
+    stands where the other belongs."""
+    sight, reach = decided.sight, decided.sight.reach
+    if isinstance(outcome, Refusal) or reach.whole is not None:
+        return [read]
+    apart: dict[UUID | None, set[str]] = {}
+    for patient_id in read.patient_ids:
+        by = reach.patients[patient_id].by
+        to = by.grantee_id if by.grantee_kind is GranteeKind.ORGANIZATION else None
+        apart.setdefault(to, set()).add(patient_id)
+    if len(apart) < 2:  # noqa: PLR2004
+        return [read]
+    return [
+        msgspec.structs.replace(
+            read,
+            patient_ids=sorted(patients),
+            count=sum(not patients.isdisjoint(sight.about([one])) for one in outcome.resources),
+            left_out=0 if number else read.left_out,
+            tried=[] if number else read.tried,
+            grant_ids=[one.grant_id for one in reach.by(patients)],
+            for_organizations=[] if to is None else [to],
+        )
+        for number, (to, patients) in enumerate(apart.items())
+    ]

@@ -50,12 +50,13 @@ class Recorder:
         self._working: set[asyncio.Task[None]] = set()
         self.counted: Counter[str] = Counter()
 
-    async def record(self, actor: Actor, read: Read) -> None:
-        """Put a read, or one that was refused, on record; return when it is committed. Raises Unavailable: show nothing."""
-        waiting = _Waiting(Reading(actor, read), asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+    async def record(self, actor: Actor, *reads: Read) -> None:
+        """Put what was read, or refused, on record; return when all of it is committed. Raises Unavailable: show nothing."""
+        loop = asyncio.get_running_loop()
+        waiting = [_Waiting(Reading(actor, one), loop.create_future()) for one in reads]
+        self._waiting += waiting
         self._go_on()
-        await waiting.written
+        await asyncio.gather(*(one.written for one in waiting))
 
     def _go_on(self) -> None:
         """Have somebody write, if there is something: another beside the first only when there is enough for both."""

@@ -15,6 +15,7 @@ from typing import Any
 from hospitium.engine.errors import Invalid
 
 DEEPEST_NESTING = 64
+_LONGEST_SAID = 80  # characters of a member's name, where it is said
 MOST_DIGITS = 40  # of a decimal: FHIR asks for 18, and a power of ten in few letters can fill a disk
 _DIGITS_OF_A_MACHINE = 18  # fit in 64 bits, whatever they are
 # Possessive, and content with a string that never ends: with backtracking, a body of escaped quotes costs its square.
@@ -42,13 +43,15 @@ def parse(body: bytes, *, digit_for_digit: bool = False) -> Any:
     except (ValueError, RecursionError):
         raise Invalid("body", "is not valid JSON") from None
     if b"\\" in body:  # only what is escaped can be NUL, or half of a character
-        _check_strings(value, "")
+        wrong = _wrong_string(value) if isinstance(value, str | dict | list) else None
+        if wrong is not None:
+            raise Invalid(wrong[0].removeprefix(".") or "body", wrong[1])
     return value
 
 
 def printable(name: str) -> str:
     """Return a bounded, harmless form of a member's name, which may be anything a stranger typed."""
-    return "".join(c if c.isprintable() else "�" for c in name[:80])
+    return "".join(c if c.isprintable() else "�" for c in name[:_LONGEST_SAID])
 
 
 def _is_too_deep(body: bytes) -> bool:
@@ -100,20 +103,34 @@ def _no_constant(name: str) -> Any:
     raise Invalid("body", f"is not valid JSON: {name} is no JSON number")
 
 
-def _check_strings(value: Any, place: str) -> None:
-    match value:
-        case str():
-            if "\0" in value:
-                raise Invalid(place or "body", "must not contain NUL characters")
-            if not _is_whole(value):
-                raise Invalid(place or "body", "must not contain lone surrogates")
-        case dict():
-            for name, member in value.items():
-                _check_strings(name, "body")
-                _check_strings(member, f"{place}.{name}" if place else name)
-        case list():
-            for index, member in enumerate(value):
-                _check_strings(member, f"{place}[{index}]")
+def _wrong_string(value: Any) -> tuple[str, str] | None:
+    """Return where a string is that can't be, and what is wrong with it; None if there is none.
+
+    The place is put together on the way back: on the way there it would cost its length for each member, and a stranger chooses both.
+    """
+    if isinstance(value, str):
+        problem = _problem_of(value)
+        return None if problem is None else ("", problem)
+    if isinstance(value, dict):
+        for name in value:
+            if (problem := _problem_of(name)) is not None:
+                raise Invalid("body", problem)
+    for step, member in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(member, str | dict | list) and (wrong := _wrong_string(member)) is not None:
+            return _step(step) + wrong[0], wrong[1]
+    return None
+
+
+def _step(member: str | int) -> str:
+    if isinstance(member, int):
+        return f"[{member}]"
+    return f".{member}" if len(member) <= _LONGEST_SAID else ".…"
+
+
+def _problem_of(text: str) -> str | None:
+    if "\0" in text:
+        return "must not contain NUL characters"
+    return None if _is_whole(text) else "must not contain lone surrogates"
 
 
 def _is_whole(text: str) -> bool:

@@ -344,7 +344,7 @@ async def _page(server: RemoteServer, answer: Answer, type_: str, path: str) -> 
             left_out=found.left_out,
             is_cut=found.is_cut,
         )
-    return found
+    return msgspec.structs.replace(found, size=len(answer.body))
 
 
 async def _resource_digit_for_digit(server: RemoteServer, answer: Answer, kind: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ SLACK = 20  # entries of a page beyond what was asked for: what a server has to 
 LONGEST_WAY = 4_000  # characters of a link to the next page that are kept
 
 _RESOURCE_ID = re.compile(r"(?!\.+$)[A-Za-z0-9.-]{1,64}")  # of FHIR, but for what a path takes for a step up
+_LONGEST_VERSION = 100  # characters: a version, and a port that needs no saying
 _VERSION = re.compile(r"/_history/[A-Za-z0-9.-]{1,64}")
 # `?_getpages=…` as HAPI has it, `/Observation?page=…`, `/Observation/_search?…`, `/_page?…`: a search, never a resource or an operation.
 WAY = re.compile(
@@ -42,13 +43,14 @@ class NotAPage(Exception):
 class Found(msgspec.Struct, frozen=True):
     """What a page of a search holds. `next`: what `RemoteFhir.follow` takes; None on the last page.
 
-    `left_out`: how many of its entries were not what was asked for. `is_cut`: it says that there is more, where one doesn't go.
+    `left_out`: how many of its entries were not what was asked for. `is_cut`: it says that there is more, where one doesn't go. `size`: its bytes.
     """
 
     resources: list[dict[str, Any]]
     next: str | None
     left_out: int = 0
     is_cut: bool = False
+    size: int = 0
 
 
 def page(
@@ -120,8 +122,10 @@ def _is_from(
     url, name = entry.get("fullUrl"), f"{resource['resourceType']}/{resource['id']}"
     if url is None or url in (name, f"{base}/{name}", f"urn:uuid:{resource['id']}"):
         return True
+    if not isinstance(url, str) or len(url) > len(base) + len(name) + _LONGEST_VERSION:
+        return False
     try:
-        said = str(checked_url(url, allow_private=allow_private)) if isinstance(url, str) else ""
+        said = str(checked_url(url, allow_private=allow_private))
     except Blocked:
         return False
     version = said.removeprefix(f"{base}/{name}")

@@ -69,7 +69,7 @@ async def test_a_record_of_a_built_in_server_is_told_and_nobody_elses(house: Hou
         # That he has read it stands there from the first moment, and the next time again.
         page = await pat.opens(f"/console/persons/{person_id}/reads")
         assert (
-            "You : measurements and findings, allergies, vaccinations, prescriptions, conditions, name and birth date."
+            "You : measurements and findings, allergies, vaccinations, medications, prescriptions, conditions, name and birth date."
             in page.words
         )
     rows = await house.rows(

@@ -109,6 +109,18 @@ async def test_what_was_not_granted_makes_no_difference(
     assert CANARY not in repr([row["data"] for row in trail])
 
 
+async def test_what_is_hidden_leaves_no_trace_on_pages(growing: tuple[Ward, Any]) -> None:
+    """Neither a page that is short for it, nor a next one with nothing on it. Of another server that holds where one may be about several."""
+    if growing[0].evil is not None:
+        return
+    asked = (
+        "Observation?_sort=-date&_count=1", "Observation?_sort=-date&_count=2", "Observation?_count=7",
+        "Observation?_count=7&_total=accurate", "Observation?_id=j-1,x-contained&_count=1", f"Patient/{JANE}/$everything?_count=9",
+        f"Patient/{JANE}/$everything?_count=7&_type=Observation",
+    )  # fmt: skip
+    assert await differences(growing, [("GET", one) for one in asked]) == []
+
+
 async def test_without_the_check_of_each_resource_it_does(
     growing: tuple[Ward, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +131,7 @@ async def test_without_the_check_of_each_resource_it_does(
 async def test_without_the_narrowing_of_the_query_it_does(
     growing: tuple[Ward, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each resource is still checked, but how many pages there are, or what is asked of another server, tells."""
+    """Each resource is still checked; but what is not to be shown is found, and left out, or asked for elsewhere."""
     search = reading.Here.search
 
     async def of_all(self: Any, asked: Any, patients: Any, count: int, following: Any) -> Any:
@@ -127,11 +139,13 @@ async def test_without_the_narrowing_of_the_query_it_does(
 
     monkeypatch.setattr(reading.Here, "search", of_all)
     monkeypatch.setattr(reading, "pairs_of", lambda asked, _, count: asking.pairs_of(asked, None, count))
-    ward, _ = growing
-    if not ward.evil:
-        assert await differences(growing, [("GET", "Observation?_count=2")])
-        return
+    ward, comes = growing
+    await comes()
     await ward.get("Observation")
+    if not ward.evil:
+        (told,) = await ward.house.rows("SELECT data FROM events WHERE kind = 'fhir.left_out'")
+        assert told["data"]["count"] > 1  # than the one in jane's compartment
+        return
     assert "patient=" not in ward.targets[-1]
 
 

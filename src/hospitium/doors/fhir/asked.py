@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
 from hospitium.doors.cursors import cursor, place_of
 from hospitium.doors.fhir.outcomes import FHIR_JSON, NotAcceptable, WrongBody
@@ -49,6 +49,12 @@ def _pairs(text: bytes) -> list[Pair]:
         )
     except ValueError:
         raise Invalid("search", "must be names and values in the form of a query, encoded as UTF-8") from None
+
+
+def names_page(text: bytes) -> bool:
+    """Whether an address or a form has the parameter that leads to a page, as `pairs_in` reads names."""
+    names = (one.partition(b"=")[0].replace(b"+", b" ") for one in text.split(b"&"))
+    return any(unquote_to_bytes(one) == PAGE.encode() for one in names)
 
 
 def require_json(accept: Iterable[str]) -> None:

@@ -15,7 +15,15 @@ from litestar.handlers import ASGIRouteHandler
 
 from hospitium import __version__
 from hospitium.doors.fhir import capability, interactions
-from hospitium.doors.fhir.asked import form_of, next_page, pairs_in, question_of, require_form, require_json
+from hospitium.doors.fhir.asked import (
+    form_of,
+    names_page,
+    next_page,
+    pairs_in,
+    question_of,
+    require_form,
+    require_json,
+)
 from hospitium.doors.fhir.interactions import Page
 from hospitium.doors.fhir.outcomes import FHIR_JSON, Outcome, outcome_of
 from hospitium.doors.fhir.paths import PREFIX, Address, Interaction, address
@@ -94,28 +102,38 @@ async def _answer(request: Request[Any, Any, Any]) -> Outcome:
         case Interaction.CONFIGURATION:
             public_url = surroundings(request).public_url
             return Outcome(200, encode(capability.smart_configuration(public_url, base)))
-    query, body = scope["query_string"], b""
+    form: bytes | Invalid = b""
     if asked.by_post:
         body, said = await whole_body(request.receive), request.headers.get("content-type")
         if asked.interaction is Interaction.SEARCH:
             require_form(said, body)
+            form = body
         else:
-            body = form_of(said, body)
-    return await _read(request, server_id, base, asked, query, body)
+            try:
+                form = form_of(said, body)
+            except Invalid as reason:  # which he is told once it is known, and on record, who he is
+                form = reason
+    return await _read(request, server_id, base, asked, scope["query_string"], form)
 
 
 class _Given(NamedTuple):
-    """What was found, for which question; and who asked, to whom the address of the next page is bound."""
+    """What was found, for which question; and to what the address of the next page is bound."""
 
     found: dict[str, Any] | Page
     pairs: list[Pair]
-    account_id: UUID | None = None
+    bound: tuple[str, ...] = ()
 
 
 async def _read(
-    request: Request[Any, Any, Any], server_id: UUID, base: str, asked: Address, query: bytes, body: bytes
+    request: Request[Any, Any, Any],
+    server_id: UUID,
+    base: str,
+    asked: Address,
+    query: bytes,
+    form: bytes | Invalid,
 ) -> Outcome:
-    is_page = b"_page=" in query or b"_page=" in body
+    body = b"" if isinstance(form, Invalid) else form
+    is_page = names_page(query) or names_page(body)
     what = What(
         Recorded.PAGE if is_page else _RECORDED[asked.interaction],
         asked.type,
@@ -124,39 +142,40 @@ async def _read(
     )
 
     async def asking(source: Source, sight: Sight) -> Shown[_Given]:
+        if isinstance(form, Invalid):
+            raise form
         pairs = pairs_in(query, body)
         if asked.interaction is Interaction.READ:
             one = await interactions.read_one(source, sight, asked.type, asked.id, pairs)
             return _as(one, pairs)
-        pairs, place = question_of(request, pairs, *_bound(sight.account_id, server_id, asked))
+        bound = _bound(sight, asked)
+        pairs, place = question_of(request, pairs, *bound)
         if asked.interaction is Interaction.SEARCH:
             page = await interactions.search(source, sight, asked.type, pairs, place)
         else:
             page = await interactions.everything(source, sight, asked.id, pairs, place)
-        return _as(page, pairs, sight.account_id)
+        return _as(page, pairs, bound)
 
     given = await surroundings(request).reading.read(request, server_id, what, asking)
     if not isinstance(given.found, Page):
         return Outcome(200, encode(given.found))
-    return Outcome(200, encode(_bundle(request, server_id, base, asked, given, given.found)))
+    return Outcome(200, encode(_bundle(request, base, asked, given, given.found)))
 
 
-def _as(shown: Shown[Any], pairs: list[Pair], account_id: UUID | None = None) -> Shown[_Given]:
-    given = None if shown.given is None else _Given(shown.given, pairs, account_id)
+def _as(shown: Shown[Any], pairs: list[Pair], bound: tuple[str, ...] = ()) -> Shown[_Given]:
+    given = None if shown.given is None else _Given(shown.given, pairs, bound)
     return shown._replace(given=given)
 
 
 def _bundle(
-    request: Request[Any, Any, Any], server_id: UUID, base: str, asked: Address, given: _Given, page: Page
+    request: Request[Any, Any, Any], base: str, asked: Address, given: _Given, page: Page
 ) -> dict[str, Any]:
     here = f"{base}/{asked.type}"
     if asked.interaction is Interaction.EVERYTHING:
         here = f"{here}/{asked.id}/$everything"
     onward = None
     if page.place is not None:
-        onward = next_page(
-            request, here, given.pairs, page.place, *_bound(given.account_id, server_id, asked)
-        )
+        onward = next_page(request, here, given.pairs, page.place, *given.bound)
     built = bundle(
         page.resources, base=base, self_link=_self(here, given.pairs), next_link=onward, total=page.total
     )
@@ -178,8 +197,17 @@ def _incomplete(says: Any) -> dict[str, Any]:
     }
 
 
-def _bound(account_id: UUID | None, server_id: UUID, asked: Address) -> tuple[str, ...]:
-    return ("fhir", str(account_id), str(server_id), asked.interaction.value, asked.type, asked.id)
+def _bound(sight: Sight, asked: Address) -> tuple[str, ...]:
+    """Return to what a page is bound: who may ask for it, where (a FHIR server at one address), and of what it is one."""
+    return (
+        "fhir",
+        str(sight.account_id),
+        str(sight.server_id),
+        str(sight.base),
+        asked.interaction.value,
+        asked.type,
+        asked.id,
+    )
 
 
 def _server(request: Request[Any, Any, Any], asked: Address) -> UUID:

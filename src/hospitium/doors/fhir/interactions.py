@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from hospitium.doors.reading import Sight, Sought, Source
 
 Pairs: TypeAlias = "Sequence[tuple[str, str]]"
+ENOUGH = (
+    2 * 1024 * 1024
+)  # bytes of one patient's resources, after which no more are asked for: they are held until all of it is answered
 MOST_COUNTED = 2_000  # resources, which are looked at one by one
 _HOW = ("_format", "_elements", "_summary")  # a read is answered
 
@@ -85,26 +88,29 @@ async def search(
     """Search resources of a type; `place`: of which page. Raises Invalid, whose field is the parameter (or `_page`)."""
     asked = ask(type_, pairs)
     whom = narrowed(asked, sight.within)
+    tried = frozenset() if whom is None or asked.patients is None else asked.patients - whom
     if whom is not None and not whom:
-        return Shown(Page((), None, 0))
+        return Shown(Page((), None, 0), tried=tried)
     if asked.summary == COUNT:
-        counted = await _must_count(source, sight, asked, whom)
-        return Shown(Page((), None, counted), asked_about=whom or frozenset())
-    sought = await source.search(asked, whom, asked.count, _following(place, whom))
-    shown, left_out = _of(sought, sight, asked)
+        counted, left_out = await _count(source, sight, asked, whom)
+        if counted is None:
+            raise Invalid("_summary", f"counts at most {MOST_COUNTED:,} resources; ask for less")
+        return Shown(Page((), None, counted), asked_about=whom or frozenset(), left_out=left_out, tried=tried)
+    sought, shown, left_out = await page_of(source, sight, asked, whom, _following(place, whom))
     total = None
     if place is None and sought.following is None and not sought.is_cut:
         total = len(shown)
     elif asked.total in ("estimate", "accurate"):
-        total = await _count(source, sight, asked, whom)
+        total, _ = await _count(source, sight, asked, whom)
     page = Page(
         [only(one, asked.elements, asked.summary) for one in shown],
         None if sought.following is None else [_mark(whom), sought.following],
         total,
         (_CUT,) if sought.is_cut else (),
     )
-    named = frozenset() if asked.patients is None else whom or frozenset()
-    return Shown(page, shown, sight.departed(shown), named, left_out)
+    # Of whom there is nothing, or how many there are in all, is told of him, too.
+    told = frozenset() if asked.patients is None and total is None else whom or frozenset()
+    return Shown(page, shown, sight.departed(shown), told, left_out, tried)
 
 
 async def everything(
@@ -118,14 +124,14 @@ async def everything(
     wanted = _wanted(source, pairs)
     at, following = (0, None) if place is None else _place_in(wanted, _following(place, whom))
     shown: list[dict[str, Any]] = []
-    left_out = 0
+    left_out = size = 0
     incomplete: list[str] = []
     for _ in range(source.most_asked):
         if at == len(wanted):
             break
         asked = msgspec.structs.replace(wanted[at], patients=whom)
         try:
-            sought = await source.search(asked, whom, asked.count, following)
+            sought, found, others = await page_of(source, sight, asked, whom, following)
         except FhirServerWrong:
             # Some have never heard of a type, and say so in any number of ways. That it is missing isn't hidden.
             if asked.type == PATIENT:
@@ -133,8 +139,8 @@ async def everything(
             incomplete.append(f"The FHIR server gave no {asked.type} resources that can be used")
             at, following = at + 1, None
             continue
-        found, others = _of(sought, sight, asked)
         left_out += others
+        size += sought.size
         if asked.type == PATIENT and not found:
             return await _who_is_not_found(source, patient_id)
         shown += found
@@ -142,7 +148,7 @@ async def everything(
             incomplete.append(_CUT)
         following = sought.following
         at += following is None
-        if len(shown) >= asked.count:
+        if len(shown) >= asked.count or size >= ENOUGH:
             break
     page = Page(shown, None if at == len(wanted) else [_mark(whom), [at, following]], None, incomplete)
     return Shown(page, shown, sight.departed(shown), left_out=left_out)
@@ -192,6 +198,34 @@ def _of(sought: Sought, sight: Sight, asked: Asked) -> tuple[list[dict[str, Any]
     return shown, sought.left_out + len(sought.resources) - len(shown)
 
 
+async def page_of(
+    source: Source, sight: Sight, asked: Asked, whom: frozenset[str] | None, following: Any
+) -> tuple[Sought, list[dict[str, Any]], int]:
+    """Return a page, what of it may be shown, and how much else there was.
+
+    What may not be shown leaves no trace where it can be helped: neither a page that is short for it, nor a further page without anything.
+    """
+    sought = await source.search(asked, whom, asked.count, following)
+    shown, left_out = _of(sought, sight, asked)
+    most = source.looks_on(asked.type)
+    for _ in range(most):
+        if sought.following is None or len(shown) >= asked.count:
+            break
+        sought = await source.search(asked, whom, asked.count - len(shown), sought.following)
+        found, others = _of(sought, sight, asked)
+        shown, left_out = [*shown, *found], left_out + others
+    beyond, count = sought.following, 1
+    for _ in range(most):
+        if beyond is None:
+            return sought._replace(following=None), shown, left_out
+        ahead = await source.search(asked, whom, count, beyond)
+        if _of(ahead, sight, asked)[0]:
+            break
+        sought = sought._replace(is_cut=sought.is_cut or ahead.is_cut)
+        beyond, count = ahead.following, LARGEST_COUNT
+    return sought, shown, left_out
+
+
 def _mark(whom: frozenset[str] | None) -> str:
     """Return by what a page knows again about whom it is: if somebody came or went since, there is no next one."""
     return "" if whom is None else hashlib.sha256("\n".join(sorted(whom)).encode()).hexdigest()
@@ -213,23 +247,19 @@ def _place_in(wanted: Sequence[Asked], following: list[Any]) -> tuple[int, Any]:
     return at, inner
 
 
-async def _count(source: Source, sight: Sight, asked: Asked, whom: frozenset[str] | None) -> int | None:
-    """Count what may be shown; None if it is too much to look at, or can't be known."""
-    counted, looked_at, following = 0, 0, None
+async def _count(
+    source: Source, sight: Sight, asked: Asked, whom: frozenset[str] | None
+) -> tuple[int | None, int]:
+    """Count what may be shown; None if it is too much to look at, or can't be known. And count what else there was."""
+    counted, left_out, looked_at, following = 0, 0, 0, None
     while looked_at < MOST_COUNTED:
         sought = await source.search(asked, whom, LARGEST_COUNT, following)
-        counted += len(_of(sought, sight, asked)[0])
+        shown, others = _of(sought, sight, asked)
+        counted, left_out = counted + len(shown), left_out + others
         looked_at += LARGEST_COUNT
         following = sought.following
         if sought.is_cut:
-            return None
+            return None, left_out
         if following is None:
-            return counted
-    return None
-
-
-async def _must_count(source: Source, sight: Sight, asked: Asked, whom: frozenset[str] | None) -> int:
-    counted = await _count(source, sight, asked, whom)
-    if counted is None:
-        raise Invalid("_summary", f"counts at most {MOST_COUNTED:,} resources; ask for less")
-    return counted
+            return counted, left_out
+    return None, left_out

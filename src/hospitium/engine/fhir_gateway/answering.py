@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 _OF_EVERY_TYPE = ("resourceType", "id", "meta", "implicitRules", "modifierExtension")
 _NOTHING = Elements((), (), ())
+_LONGEST_NAME = 64  # characters of the name of an element
 _TREES = 512  # that are kept: callers can name elements in any number of ways
 
 
@@ -151,6 +152,8 @@ def _parts(value: Any, tree: _Tree) -> Any:
 
 def _is_choice(element: str, tree: _Tree) -> bool:
     """Whether an element is one of a choice that is left, as `valueQuantity` is of `value[x]`."""
+    if len(element) > _LONGEST_NAME:  # none of FHIR's; each of its capitals would cost its length
+        return False
     starts = (end for end, sign in enumerate(element) if sign.isupper())
     return any(f"{element[:end]}[x]" in tree.whole for end in starts)
 

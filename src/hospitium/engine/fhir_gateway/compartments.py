@@ -187,7 +187,7 @@ def _gather_references(value: Any, into: list[dict[str, Any]]) -> None:
 def _names_another(value: Any, patients: frozenset[str], base: str | None) -> bool:
     """Whether `_without` would leave anything out: of most resources it doesn't, and they need not be made anew."""
     if isinstance(value, dict):
-        if _is_to_another(value, patients, base) and not value.keys().isdisjoint(_NAMES):
+        if _is_to_another(value, patients, base) and not value.keys().isdisjoint(_SAYS_MORE):
             return True
         value = value.values()
     for one in value:  # noqa: SIM110  a page is looked through a thousand times over: a generator costs half as much again
@@ -201,16 +201,17 @@ def _without(value: Any, patients: frozenset[str] | None, base: str | None, narr
         return [_without(one, patients, base, narrative) for one in value]
     if not isinstance(value, dict):
         return value
-    names = _NAMES if patients is not None and _is_to_another(value, patients, base) else ()
+    more = _SAYS_MORE if patients is not None and _is_to_another(value, patients, base) else ()
     return {
         name: _without(member, patients, base, narrative)
         for name, member in value.items()
-        if name not in names and (narrative or not _is_narrative(member))
+        if name not in more and (narrative or not _is_narrative(member))
     }
 
 
 # What names whom a Reference leads to.
 _NAMES = ("display", "_display", "identifier")
+_SAYS_MORE = (*_NAMES, "extension", "_reference", "_type")
 
 
 def _is_to_another(value: dict[str, Any], patients: frozenset[str], base: str | None) -> bool:

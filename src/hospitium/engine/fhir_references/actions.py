@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, column, delete, func, select, tuple_
+from sqlalchemy import Integer, Text, Uuid, bindparam, column, delete, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from hospitium.engine.fhir_references.record import fhir_references
@@ -26,18 +26,32 @@ _said = (
     .table_valued(*(column(name, Text) for name in _NAMES))
     .render_derived(name="said")
 )
+# Of the address at which it was read: whoever changes that has all that was noted forgotten, and waits for who notes something.
+_server = fhir_servers.c
+_at_this_address = (
+    select(_server.id)
+    .where(
+        _server.id == bindparam("server_id", type_=Uuid),
+        _server.base_url.is_not_distinct_from(bindparam("base_url", type_=Text)),
+    )
+    .with_for_update(read=True)
+    .cte("at_this_address")
+)
 # In one order, whoever notes them: two who note the same wait for one another, and never each for the other.
 _NOTE = Statement(
     insert(fhir_references)
     .from_select(
         ["fhir_server_id", *_NAMES],
-        select(bindparam("server_id", type_=Uuid), *(_said.c[name] for name in _NAMES)).order_by(
-            *(_said.c[name] for name in _NAMES)
-        ),
+        select(_at_this_address.c.id, *(_said.c[name] for name in _NAMES))
+        .join(_said, true())
+        .order_by(*(_said.c[name] for name in _NAMES)),
     )
     .on_conflict_do_nothing()
 )
 _key = (_c.fhir_server_id, _c.type, _c.id, _c.patient_id)
+_FORGET_ALL = Statement(
+    delete(fhir_references).where(_c.fhir_server_id == bindparam("server_id", type_=Uuid))
+)
 _FORGET = Statement(
     delete(fhir_references).where(
         tuple_(*_key).in_(
@@ -50,16 +64,22 @@ _FORGET = Statement(
 )
 
 
-async def note(ctx: Context, server_id: UUID, references: Iterable[Reference]) -> None:
-    """Note what resources of patients refer to."""
+async def note(ctx: Context, server_id: UUID, base_url: str | None, references: Iterable[Reference]) -> None:
+    """Note what resources of patients refer to, as they were read at an address: if that has been changed since, nothing."""
     said = sorted(set(references))
     await _NOTE.run(
         ctx.tx,
         server_id=server_id,
+        base_url=base_url,
         type=[one.type for one in said],
         id=[one.id for one in said],
         patient_id=[one.patient_id for one in said],
     )
+
+
+async def forget(ctx: Context, server_id: UUID) -> None:
+    """Delete all that was noted of a FHIR server: at another address others may have the same ids."""
+    await _FORGET_ALL.run(ctx.tx, server_id=server_id)
 
 
 async def forget_some_removed(ctx: Context) -> bool:

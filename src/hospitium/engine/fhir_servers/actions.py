@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from hospitium.engine import events
 from hospitium.engine.errors import Invalid, NameTaken, NotFound, WrongState
 from hospitium.engine.events import EventKind
+from hospitium.engine.fhir_references import actions as references
 from hospitium.engine.fhir_servers import queries
 from hospitium.engine.fhir_servers.credentials import origin_of
 from hospitium.engine.fhir_servers.record import SERVER_COLUMNS, FhirServer, ServerKind, fhir_servers
@@ -156,6 +157,8 @@ async def change(ctx: Context, server_id: UUID, to: ServerChanges) -> FhirServer
         raise NameTaken("name") from None
     if after is None:
         raise NotFound("FHIR server")
+    if moved:
+        await references.forget(ctx, server_id)
     await _tell(ctx, EventKind.FHIR_SERVER_CHANGED, after, suspended=moved or None)
     return after
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hospitium.engine import events
-from hospitium.engine.actor import SYSTEM
+from hospitium.engine.actor import SYSTEM, ActorKind
 from hospitium.engine.events import EventKind, Told
 from hospitium.engine.fhir_resources.parameters import TYPES
 from hospitium.engine.reads import queries
@@ -56,10 +58,17 @@ def _told(reading: Reading) -> tuple[Actor, EventKind, Told]:
     told = Told(
         ("fhir_server", read.server_id),
         organizations=[read.organization_id],
-        patients=[party_of_patient(read.server_id, one) for one in sorted(set(read.patient_ids))],
+        patients=[party_of_patient(read.server_id, one) for one in sorted({*read.patient_ids, *read.tried})],
         data=_refused(reading) if was_refused else _shown(reading),
     )
     actor = as_whom(reading.actor, {read.organization_id, *read.for_organizations})
+    if (
+        actor.kind is ActorKind.ACCOUNT
+        and read.for_organizations
+        and actor.organization_id not in read.for_organizations
+    ):
+        # It is by an organization's grant that he reads, whichever one his session is for.
+        actor = msgspec.structs.replace(actor, organization_id=read.for_organizations[0])
     return actor, EventKind.FHIR_READ_REFUSED if was_refused else EventKind.FHIR_READ, told
 
 

@@ -49,6 +49,9 @@ class Read(msgspec.Struct, frozen=True):
     resource_id: str | None = None  # of the one resource that is read
     count: int = 0  # of resources shown
     left_out: int = 0  # of what the FHIR server gave besides
+    tried: Sequence[
+        str
+    ] = ()  # patients that the caller named and may not read: told to the server's organization alone
     grant_ids: Sequence[UUID] = ()  # by which the patients may be read
     for_organizations: Sequence[UUID] = ()  # that have these grants: whoever works for one reads for it
     query_digest: str | None = None  # `digest_of` what was asked
