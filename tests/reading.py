@@ -12,13 +12,15 @@ READ_KINDS = ("fhir.read", "fhir.read_refused")
 
 
 def a_read(server_id: UUID, organization_id: UUID, *patients: str, **more: Any) -> Read:
-    """Return a read of some patients: of the one there is as a resource, of several as a search."""
+    """Return a read of some patients, by a grant of the FHIR server's organization: of the one there is as a resource, of several as a
+    search."""
     one = len(patients) == 1
     said = {
         "interaction": Interaction.READ if one else Interaction.SEARCH,
         "type": "Patient" if one else "Observation",
         "resource_id": patients[0] if one else None,
         "count": len(patients),
+        "for_organizations": [organization_id],
         **more,
     }
     return Read(server_id=server_id, organization_id=organization_id, patient_ids=list(patients), **said)

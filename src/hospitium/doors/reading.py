@@ -427,16 +427,24 @@ def _record(
     if isinstance(outcome, Refusal):
         return msgspec.structs.replace(read, refused=type(outcome).__name__)
     about = decided.sight.about(outcome.resources) | outcome.asked_about
-    by = decided.sight.reach.by(about)
     return msgspec.structs.replace(
         read,
         patient_ids=sorted({*about, *named}),
         count=len(outcome.resources),
         left_out=outcome.left_out,
         tried=sorted(outcome.tried),
-        grant_ids=[one.grant_id for one in by],
-        for_organizations=[one.grantee_id for one in by if one.grantee_kind is GranteeKind.ORGANIZATION],
+        **_by(decided.sight.reach, about),
     )
+
+
+def _by(reach: ServerReach, patients: Iterable[str]) -> dict[str, list[UUID]]:
+    """Return by which grants some patients were read, and whose these are."""
+    by = reach.by(patients)
+    return {
+        "grant_ids": [one.grant_id for one in by],
+        "for_organizations": [one.grantee_id for one in by if one.grantee_kind is GranteeKind.ORGANIZATION],
+        "for_persons": [one.grantee_id for one in by if one.grantee_kind is GranteeKind.PERSON],
+    }
 
 
 def _apart(decided: _Decided[T], outcome: Shown[T] | Refusal, read: Read) -> list[Read]:
@@ -459,8 +467,7 @@ def _apart(decided: _Decided[T], outcome: Shown[T] | Refusal, read: Read) -> lis
             count=sum(not patients.isdisjoint(sight.about([one])) for one in outcome.resources),
             left_out=0 if number else read.left_out,
             tried=[] if number else read.tried,
-            grant_ids=[one.grant_id for one in reach.by(patients)],
-            for_organizations=[] if to is None else [to],
+            **_by(reach, patients),
         )
         for number, (to, patients) in enumerate(apart.items())
     ]

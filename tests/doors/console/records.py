@@ -80,19 +80,20 @@ def tells(monkeypatch: pytest.MonkeyPatch, told: Summary | Unreadable) -> list[t
 async def reads(clinic: Clinic, who: str | None, patient: str, kind: str = "Condition", **more: Any) -> None:
     """Put a read on record: of somebody of the cast (staff of northside, if he is), or of a program of northside."""
     house: House = clinic.house
-    northside = house.northside
+    northside, staff = house.northside, who in ("ada", "ben")
     actor = (
         Actor(ActorKind.SERVICE_KEY, organization_id=northside)
         if who is None
         else Actor(
             ActorKind.ACCOUNT,
             account_id=house.accounts[who],
-            organization_id=northside if who in ("ada", "ben") else None,
+            organization_id=northside if staff else None,
         )
     )
     read = Read(
         clinic.server_id,
         northside,
+        for_organizations=[northside] if staff else [],
         **{"interaction": Interaction.SEARCH, "type": kind, "patient_ids": [patient], "count": 3, **more},
     )
 

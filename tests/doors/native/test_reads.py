@@ -57,7 +57,9 @@ class Ward:
             account_id=self.house.accounts[who],
             organization_id=None if organization is None else self.house.organizations[organization],
         )
-        read = a_read(self.server, self.house.northside, *patients, grant_ids=[by or self.own], **more)
+        northside = self.house.northside
+        whose = {} if by is None else {"for_organizations": []}
+        read = a_read(self.server, northside, *patients, grant_ids=[by or self.own], **whose, **more)
         await self.recorder.record(actor, read)
 
     async def an_application_reads(self, *patients: str) -> UUID:

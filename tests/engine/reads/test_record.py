@@ -108,7 +108,7 @@ async def test_who_reads_for_himself_does_so_for_no_organization(ward: Ward) -> 
     """Rui administers lakeside, and looks after pat's person: what he reads of it is none of lakeside's business."""
     await caring.let_in(ward.ground, ward.person, "rui", Level.READ)
     rui = ward.ground.actors["rui"]
-    event = await ward.reads("rui", "jane", grant_ids=[ward.grant])
+    event = await ward.reads("rui", "jane", grant_ids=[ward.grant], for_organizations=[])
     assert (event["actor_account_id"], event["actor_organization_id"]) == (rui.account_id, None)
     assert f"organization {ward.ground.lakeside}" not in event["parties"]
     refused = await ward.reads("rui", "jimmy", refused="NotFound")
@@ -116,10 +116,22 @@ async def test_who_reads_for_himself_does_so_for_no_organization(ward: Ward) -> 
     assert f"organization {ward.ground.lakeside}" not in refused["parties"]
 
 
+async def test_neither_does_staff_of_the_clinic_itself(ward: Ward) -> None:
+    await caring.let_in(ward.ground, ward.person, "ben", Level.READ)
+    event = await ward.reads("ben", "jane", grant_ids=[ward.grant], for_organizations=[])
+    assert event["actor_organization_id"] is None
+
+
+async def test_a_person_by_whose_grant_it_was_read_is_told_though_it_has_ended(ward: Ward) -> None:
+    await ward.ground.does("ada", on_servers.end, ward.grant)
+    event = await ward.reads("pat", "jane", grant_ids=[ward.grant], for_persons=[ward.person])
+    assert f"person {ward.person}" in event["parties"]
+
+
 async def test_control_without_that_his_employer_is_told(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "as_whom", lambda actor, _: actor)
     await caring.let_in(ward.ground, ward.person, "rui", Level.READ)
-    event = await ward.reads("rui", "jane", grant_ids=[ward.grant])
+    event = await ward.reads("rui", "jane", grant_ids=[ward.grant], for_organizations=[])
     assert f"organization {ward.ground.lakeside}" in event["parties"]
 
 

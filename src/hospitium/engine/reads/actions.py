@@ -58,17 +58,16 @@ def _told(reading: Reading) -> tuple[Actor, EventKind, Told]:
     told = Told(
         ("fhir_server", read.server_id),
         organizations=[read.organization_id],
+        # By a grant that ended since, he was read all the same.
+        persons=[] if was_refused else sorted(set(read.for_persons)),
         patients=[party_of_patient(read.server_id, one) for one in sorted({*read.patient_ids, *read.tried})],
         data=_refused(reading) if was_refused else _shown(reading),
     )
-    actor = as_whom(reading.actor, {read.organization_id, *read.for_organizations})
-    if (
-        actor.kind is ActorKind.ACCOUNT
-        and read.for_organizations
-        and actor.organization_id not in read.for_organizations
-    ):
+    whose = [read.organization_id] if was_refused else read.for_organizations
+    actor = as_whom(reading.actor, whose)
+    if actor.kind is ActorKind.ACCOUNT and actor.organization_id is None and not was_refused and whose:
         # It is by an organization's grant that he reads, whichever one his session is for.
-        actor = msgspec.structs.replace(actor, organization_id=read.for_organizations[0])
+        actor = msgspec.structs.replace(actor, organization_id=whose[0])
     return actor, EventKind.FHIR_READ_REFUSED if was_refused else EventKind.FHIR_READ, told
 
 

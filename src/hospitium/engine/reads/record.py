@@ -54,6 +54,7 @@ class Read(msgspec.Struct, frozen=True):
     ] = ()  # patients that the caller named and may not read: told to the server's organization alone
     grant_ids: Sequence[UUID] = ()  # by which the patients may be read
     for_organizations: Sequence[UUID] = ()  # that have these grants: whoever works for one reads for it
+    for_persons: Sequence[UUID] = ()  # likewise; others may have a grant on the same patient
     query_digest: str | None = None  # `digest_of` what was asked
     refused: str | None = None  # the kind of the refusal
 
