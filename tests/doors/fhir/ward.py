@@ -80,6 +80,14 @@ JIMMYS: tuple[dict[str, Any], ...] = (
         "asserter": {"reference": PAT},
         "recorder": {"reference": PAT},
     },
+    # About both: who may not see both, sees nothing of it.
+    {
+        "resourceType": "Account",
+        "id": "x-both",
+        "status": "active",
+        "name": CANARY,
+        "subject": [{"reference": PAT}, {"reference": f"Patient/{JIMMY}"}],
+    },
     # In jane's by its subject, and jimmy's by what it contains.
     observation(
         "x-contained",
