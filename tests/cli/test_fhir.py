@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import ssl
 import subprocess
 import threading
 import uuid
@@ -15,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cli.running import COMMAND, Installation
+from fakes.authorities import authority, issued
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 PATIENT = {"resourceType": "Patient", "id": "ada", "name": [{"family": "Park"}]}
 DOCTOR = {"resourceType": "Practitioner", "id": "dr"}
 SECRET = "s3cret-t0ken"
+ROOT, OTHER = authority(), authority("Lakeside Root")
 
 
 def bundle(*resources: dict[str, Any]) -> str:
@@ -65,7 +70,7 @@ def test_it_adds_a_built_in_server_and_lists_it(installation: Installation) -> N
     added = installation.json("fhir", "add", "northside", "Good Health Clinic", "--id", given)
     assert added == {
         "id": given, "name": "Good Health Clinic", "kind": "built-in", "base_url": None, "allow_private_address": False,
-        "credentials": None, "is": "good",
+        "credentials": None, "authorities": None, "is": "good",
     }  # fmt: skip
     assert {"organization": "northside", **added} in installation.json("fhir", "list")
     assert {"organization": "northside", **added} in installation.json("fhir", "list", "northside")
@@ -254,8 +259,17 @@ def test_progress_moves_on_a_terminal(installation: Installation, clinic: str, f
 # -- test --------------------------------------------------------------------------------------------------------------
 
 
+class Quiet(ThreadingHTTPServer):
+    """Says nothing of those who hang up on it, because they don't believe it."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing."""
+
+
 @contextmanager
-def fhir_server(answer: dict[str, Any], status: int = 200) -> Iterator[tuple[str, list[str]]]:
+def fhir_server(
+    answer: dict[str, Any], status: int = 200, tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """A FHIR server on this machine that gives one answer; yields its base URL, and which credentials it was shown."""
     shown: list[str] = []
 
@@ -272,15 +286,80 @@ def fhir_server(answer: dict[str, Any], status: int = 200) -> Iterator[tuple[str
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Quiet(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/fhir", shown
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}/fhir", shown
     finally:
         server.shutdown()
         serving.join()
         server.server_close()
+
+
+def test_it_believes_a_remote_server_by_its_authorities_alone(
+    installation: Installation, tmp_path: Path
+) -> None:
+    root, other, locator = (
+        tmp_path / "root.pem",
+        tmp_path / "other.pem",
+        f"lakeside/Own {uuid.uuid4().hex[:6]}",
+    )
+    root.write_text(ROOT.pem)
+    other.write_text(OTHER.pem)
+    statement = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
+    with fhir_server(statement, tls=issued(ROOT).server()) as (url, shown):
+        added = installation.json(
+            "fhir", "add", "lakeside", locator.partition("/")[2], "--remote", url, "--allow-private-address",
+            "--authorities-file", str(root),
+        )  # fmt: skip
+        assert [one["subject"] for one in added["authorities"]] == ["CN=Northside Root"]
+        assert "answers: FHIR 4.0.1" in installation.says("fhir", "test", locator)
+        digest = OTHER.certificate.fingerprint(SHA256()).hex(":").upper()
+        day = f"{OTHER.certificate.not_valid_after_utc:%Y-%m-%d}"
+        changed = installation.says("fhir", "authorities", locator, str(other))
+        assert f"CN=Lakeside Root, until {day}, SHA-256 {digest}\n" in changed
+        assert "good" in changed
+        assert "can't be reached" in installation.run("fhir", "test", locator, status=1).stderr
+        assert installation.json("fhir", "authorities", locator, "--system")["authorities"] is None
+        away = installation.run("fhir", "test", locator, status=1).stderr
+        assert "Unreachable certificate" in away
+        installation.says("fhir", "authorities", locator, str(root))
+        assert "answers" in installation.says("fhir", "test", locator)
+    assert len(shown) == 2
+
+
+def test_it_refuses_what_is_no_authority(installation: Installation, clinic: str, tmp_path: Path) -> None:
+    file, name = tmp_path / "given", f"lakeside/Own {uuid.uuid4().hex[:6]}"
+    installation.says("fhir", "add", "lakeside", name.partition("/")[2], "--remote", "https://x.example")
+    adding = ["add", "lakeside", "X", "--remote", "https://x.example", "--authorities-file", str(file)]
+    der = OTHER.certificate.public_bytes(Encoding.DER)
+    for content, says in (
+        (b"", "must be certificates in PEM"),
+        (der, "must be certificates in PEM"),
+        (ROOT.key_pem.encode(), "must not hold a private key"),
+        (issued(ROOT).pem.encode(), "certificate 1 is no authority's"),
+        (b" " * 70_000, "must be at most 65,536 characters long"),
+    ):
+        file.write_bytes(content)
+        for words, field in ((adding, "authorities-file"), (["authorities", name, str(file)], "file")):
+            complaint = installation.complains("fhir", *words, status=2)
+            assert complaint.startswith(f"hospitium: {field}: {says}"), complaint
+            assert ROOT.key_pem.splitlines()[1] not in complaint
+    file.write_text(ROOT.pem)
+    for words in (
+        ["add", "lakeside", "X", "--remote", "http://10.0.0.7/r4", "--allow-private-address", "--authorities-file", str(file)],
+        ["authorities", clinic, str(file)],
+    ):  # fmt: skip
+        assert "whose base URL begins with https://" in installation.complains("fhir", *words, status=2)
+    for words in (["authorities", name], ["authorities", name, str(file), "--system"]):
+        assert "give a FILE of certificates, or --system" in installation.complains("fhir", *words, status=2)
+    assert "only a remote FHIR server" in installation.complains(
+        "fhir", "add", "lakeside", "X", "--authorities-file", str(file), status=2
+    )
+    assert "not found" in installation.complains("fhir", "authorities", "lakeside/none", str(file), status=1)
 
 
 def test_it_asks_a_remote_server_what_it_is(installation: Installation, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from clinic import (
 )
 from doors.manners import everything
 from doors.medable.sharing import address
+from fakes.authorities import authority
 from hospitium.doors.cli import world, world_clinic
 from hospitium.doors.cli.main import load_world, print_loaded
 from hospitium.doors.cli.world_invites import Inviting
@@ -54,6 +55,7 @@ ADA, BEN, MIA, RUI, PAT, ZOE = map(address, ("ada", "ben", "mia", "rui", "pat", 
 ZED = "zed@mail.example"
 CODE = "HARB R2K7"
 TOKEN = "a-token-of-northside"
+ROOT, OTHER = authority(), authority("Lakeside Root")
 ID, OTHER_ID = "d9c34349-3e81-41bf-8113-27bc01dcaa9d", "576967021d0c03a53cd79fd7"
 NAME = "Good Health Clinic"
 SERVER = {"organization": "northside", "name": NAME, "kind": "built-in", "resources": list(PATIENTS)}
@@ -525,6 +527,23 @@ async def test_what_a_remote_server_is_shown_is_sealed(house: House, tmp_path: P
     assert TOKEN not in repr(await everything(house))
 
 
+async def test_a_remote_server_brings_its_authorities(house: House, tmp_path: Path) -> None:
+    (tmp_path / "root.pem").write_text(ROOT.pem.replace("\n", "\r\n"))
+    here = {**REMOTE, "name": "Here", "authoritiesPem": f"{OTHER.pem}\n{ROOT.pem}"}
+    await load(house, {"fhirServers": [
+        {**REMOTE, "authoritiesFile": "root.pem"}, here, {**REMOTE, "name": "The system's", "authoritiesPem": None},
+    ]}, tmp_path)  # fmt: skip
+    rows = await house.rows("SELECT name, authorities_pem FROM fhir_servers ORDER BY name")
+    assert [tuple(row) for row in rows] == [
+        ("Here", OTHER.pem + ROOT.pem), ("Hospital", ROOT.pem), ("The system's", None),
+    ]  # fmt: skip
+    # What is there stays as it is.
+    assert await load(house, {"fhirServers": [{**here, "authoritiesPem": ROOT.pem}]}) == {
+        "fhirServers": (0, 1)
+    }
+    assert rows == await house.rows("SELECT name, authorities_pem FROM fhir_servers ORDER BY name")
+
+
 async def test_only_what_lies_beside_the_file_can_be_named(house: House, tmp_path: Path) -> None:
     outside, beside = tmp_path / "outside", tmp_path / "inside"
     outside.mkdir()
@@ -545,6 +564,8 @@ async def test_only_what_lies_beside_the_file_can_be_named(house: House, tmp_pat
             Invalid, match=r"^fhirServers\[0\]\.credentials\.bearerTokenFile: leads out"
         ) as refusal:
             await load(house, {"fhirServers": [{**REMOTE, "credentials": {"bearerTokenFile": path}}]}, beside)
+        with pytest.raises(Invalid, match=r"^fhirServers\[0\]\.authoritiesFile: leads out"):
+            await load(house, {"fhirServers": [{**REMOTE, "authoritiesFile": path}]}, beside)
         assert TOKEN not in str(refusal.value)
     assert await house.rows("SELECT 1 FROM fhir_servers") == []
 
@@ -622,6 +643,14 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("a file of a token that isn't there", shown_as(bearerTokenFile="x"), "fhirServers[0].credentials.bearerTokenFile: can't be read: No such file"),
     ("a file of a password that is none", shown_as(user="a", passwordFile="patients"), "fhirServers[0].credentials.passwordFile: can't be read: Is a directory"),
     ("a file of a password that is no text", shown_as(user="a", passwordFile="binary"), "fhirServers[0].credentials.passwordFile: is not UTF-8"),
+    ("a built-in one with authorities", servers({**SERVER, "authoritiesPem": ROOT.pem}), "fhirServers[0].authoritiesPem: belongs to a remote"),
+    ("a built-in one with a file of authorities", servers({**SERVER, "authoritiesFile": "x"}), "fhirServers[0].authoritiesFile: belongs to a remote"),
+    ("authorities twice", servers({**REMOTE, "authoritiesPem": ROOT.pem, "authoritiesFile": "x"}), "fhirServers[0].authoritiesPem: is given twice"),
+    ("authorities that are none", servers({**REMOTE, "authoritiesPem": "x"}), "fhirServers[0].authoritiesPem: must be certificates in PEM"),
+    ("a private key", servers({**REMOTE, "authoritiesPem": ROOT.key_pem}), "fhirServers[0].authoritiesPem: must not hold a private key"),
+    ("a file of authorities that is none", servers({**REMOTE, "authoritiesFile": "good.json"}), "fhirServers[0].authoritiesFile: must be certificates in PEM"),
+    ("a file of authorities that isn't there", servers({**REMOTE, "authoritiesFile": "x"}), "fhirServers[0].authoritiesFile: can't be read: No such file"),
+    ("authorities of one without TLS", servers({**REMOTE, "baseUrl": "http://10.0.0.7/r4", "allowPrivateAddress": True, "authoritiesPem": ROOT.pem}), "fhirServers[0].authoritiesPem: belong to a remote FHIR server whose base URL begins with https://"),
     ("bundles of a remote one", servers({**REMOTE, "bundles": ["good.json"]}), "fhirServers[0].bundles: belong to a built-in FHIR server"),
     ("resources of a remote one", servers({**REMOTE, "resources": [PATIENTS[0]]}), "fhirServers[0].resources: belong to a built-in FHIR server"),
     ("a pattern that finds nothing", servers({**SERVER, "bundles": ["good.json", "*.xml"]}), "fhirServers[0].bundles[1]: finds no file"),

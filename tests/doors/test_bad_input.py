@@ -23,6 +23,7 @@ from clinic import ANSWER, JANE, PATIENTS, QUESTION, Clinic, add_server, body as
 from doors.conftest import Opening
 from doors.manners import UNKNOWN, bare, everything, partner
 from doors.medable import sharing
+from fakes.authorities import authority
 from hospitium.doors.bluebutton.grants import GrantBody
 from hospitium.doors.bluebutton.invite_shapes import (
     AcceptBody,
@@ -71,6 +72,7 @@ SERVER_OWNED = (
     "target_organization_id", "constructor", "", " message", "Message", "$ref", "`", "a\nb",
 )  # fmt: skip
 SECRET = "a quiet green harbour"
+ROOT = authority()
 LINKED = {"token": "x" * 32, "password": SECRET}
 LEAKS = re.compile(
     r"Traceback|File \"|\.py\b|asyncpg|msgspec|litestar|sqlalchemy|uvicorn|postgres|site-packages|SELECT |INSERT |UPDATE "
@@ -190,9 +192,11 @@ async def world(house: House) -> AsyncIterator[World]:
         Door("POST", "/v1/shares/accept", ShareTokenBody, {"token": things["token"]}),
         Door("POST", "/v1/fhir-servers", FhirServerBody, {
             "name": "Main", "kind": "remote", "baseUrl": "https://fhir.example/r4", "credentials": {"user": "clinic", "password": SECRET},
+            "authoritiesPem": ROOT.pem,
         }),
         Door("PATCH", f"/v1/fhir-servers/{things['remote server']}", FhirServerChanges, {
             "name": "Second", "baseUrl": "https://fhir.example/r4b", "credentials": {"bearerToken": "x" * 32},
+            "authoritiesPem": ROOT.pem,
         }),
         Door("POST", "/v1/service-keys", ServiceKeyBody, {"name": "Portal", "scopes": ["check", "list"]}),
         Door("POST", "/v1/access/explain", ExplainBody, {

@@ -331,7 +331,7 @@ async def deeds_of_inviting(ground: Ground) -> dict[str, Deed]:
 
     return {
         "fhir_server.added": lambda: inviting.a_server(g, "New"),
-        "fhir_server.changed": lambda: g.does("ada", servers.change, changed, ServerChanges("Branch II", None, False, None)),
+        "fhir_server.changed": lambda: g.does("ada", servers.change, changed, ServerChanges("Branch II", None, False, None, None)),
         "fhir_server.confirmed": lambda: g.does("operator", servers.confirm, moved.id),
         "fhir_server.removed": lambda: g.does("ada", servers.remove, removed),
         "fhir_server.loaded": lambda: g.does("operator", resource_actions.load, server, resources),

@@ -14,6 +14,7 @@ MAY_SAY = {
     "permission", "refusal", "month", "events", "parties", "template", "sessions",
     "epoch", "taken_at", "voided", "applied", "object_type", "owner", "level",
     "fhir_server", "patient", "grantee", "grantee_kind", "person", "form", "replaces", "grant", "wrong_answers", "suspended",
+    "authorities",  # how many a FHIR server has of its own
     "scopes",  # what a service key is for
     "found",  # whether a search found none, one or several
 }  # fmt: skip

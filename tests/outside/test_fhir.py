@@ -46,7 +46,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def at(server: EvilFhir, credentials: Credentials | None = None, server_id: UUID = SERVER_ID) -> RemoteServer:
-    return RemoteServer(server_id, server.base, allow_private=True, credentials=credentials)
+    return RemoteServer(server_id, server.base, allow_private=True, credentials=credentials, authorities=None)
 
 
 Asking = Callable[[RemoteFhir, RemoteServer], Awaitable[Any]]
@@ -485,9 +485,9 @@ async def test_a_base_url_that_isnt_one_is_never_asked(remote: RemoteFhir) -> No
             "file:///etc",
         ):
             with pytest.raises(FhirServerWrong):
-                await remote.read_patient(RemoteServer(SERVER_ID, base, True, None), "ada")
+                await remote.read_patient(RemoteServer(SERVER_ID, base, True, None, None), "ada")
         with pytest.raises(FhirServerWrong):  # the operator didn't say that it may be private
-            await remote.read_patient(RemoteServer(SERVER_ID, server.base, False, None), "ada")
+            await remote.read_patient(RemoteServer(SERVER_ID, server.base, False, None, None), "ada")
     assert server.connections == 0
 
 

@@ -22,7 +22,7 @@ from hospitium.outside.fhir import RemoteFhir, RemoteServer
 from hospitium.outside.http import Egress
 
 async def read():
-    remote, server = RemoteFhir(Egress(), lambda: datetime.now(UTC)), RemoteServer(UUID(int=7), sys.argv[1], True, None)
+    remote, server = RemoteFhir(Egress(), lambda: datetime.now(UTC)), RemoteServer(UUID(int=7), sys.argv[1], True, None, None)
     found = await remote.search(server, "Observation", [("patient", "ada"), ("_count", "50")])
     number = len(found.resources)
     while found.next:

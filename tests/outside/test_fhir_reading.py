@@ -50,7 +50,7 @@ async def remote(clock: MovableClock) -> AsyncIterator[RemoteFhir]:
 
 
 def at(server: EvilFhir) -> RemoteServer:
-    return RemoteServer(SERVER_ID, server.base, allow_private=True, credentials=TOKEN)
+    return RemoteServer(SERVER_ID, server.base, allow_private=True, credentials=TOKEN, authorities=None)
 
 
 def pulse(number: int) -> dict[str, Any]:
@@ -519,7 +519,7 @@ async def test_nothing_is_said_to_who_cant_show_who_he_is(clock: MovableClock, t
             ("fhir.example", None, False),
         ):
             egress = Egress(names=loopback, trust=trust)
-            asked = RemoteServer(SERVER_ID, f"https://{name}:{server.port}/fhir", True, TOKEN)
+            asked = RemoteServer(SERVER_ID, f"https://{name}:{server.port}/fhir", True, TOKEN, None)
             reading = RemoteFhir(egress, clock).read(asked, "Observation", "pulse")
             if is_believed:
                 assert await reading == PULSE

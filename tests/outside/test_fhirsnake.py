@@ -46,7 +46,7 @@ async def snake(packages: Path, tmp_path: Path, clock: MovableClock, kept: Any) 
     fhirsnake.keep(tmp_path, (one for of_type in kept.values() for one in of_type.values()))
     egress = Egress()
     async with fhirsnake.serving(packages, tmp_path) as base:
-        yield Snake(RemoteFhir(egress, clock), RemoteServer(UUID(int=7), base, True, None))
+        yield Snake(RemoteFhir(egress, clock), RemoteServer(UUID(int=7), base, True, None, None))
     await egress.close()
 
 

@@ -102,7 +102,7 @@ async def test_it_is_read_whole_page_by_page_and_nothing_is_made_up(
     egress = Egress()
     remote, server = (
         RemoteFhir(egress, lambda: datetime.now(UTC)),
-        RemoteServer(UUID(int=7), base, True, None),
+        RemoteServer(UUID(int=7), base, True, None, None),
     )
     assert (await remote.test(server)).fhir_version == "4.0.1"
     of_type = {

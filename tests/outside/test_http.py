@@ -158,7 +158,9 @@ async def egress() -> AsyncIterator[Egress]:
 
 
 async def ask(egress: Egress, url: str, *, limits: Limits = SMALL, allow_private: bool = True) -> Answer:
-    return await egress.get(url, headers={"Accept": "text/plain"}, allow_private=allow_private, limits=limits)
+    return await egress.get(
+        url, headers={"Accept": "text/plain"}, allow_private=allow_private, authorities=None, limits=limits
+    )
 
 
 # -- where it doesn't go --
@@ -355,7 +357,11 @@ async def test_a_header_that_would_be_two_never_leaves(egress: Egress) -> None:
     async with EvilFhir.open(evil.answering(b"{}")) as server:
         with pytest.raises(NoAnswer) as failed:
             await egress.get(
-                server.base, headers={"Accept": "a\r\nX-Evil: secret"}, allow_private=True, limits=SMALL
+                server.base,
+                headers={"Accept": "a\r\nX-Evil: secret"},
+                allow_private=True,
+                authorities=None,
+                limits=SMALL,
             )
     assert "secret" not in repr(failed.value)
     assert server.heard == []

@@ -167,4 +167,6 @@ def remote_of(request: Request[Any, Any, Any], where: Reachable) -> RemoteServer
         shown = (
             Bearer(kept.secret) if kept.kind is CredentialsKind.BEARER else Basic(kept.username, kept.secret)
         )
-    return RemoteServer(server.id, server.base_url, server.allow_private_address, shown)
+    return RemoteServer(
+        server.id, server.base_url, server.allow_private_address, shown, server.authorities_pem
+    )

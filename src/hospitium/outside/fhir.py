@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from hospitium.engine.errors import FhirServerAway, FhirServerWrong, Invalid, NotFound
+from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
 from hospitium.engine.json_text import parse
 from hospitium.engine.secrets import Secret
 from hospitium.outside.breaker import PAUSE, Breaker
@@ -121,12 +122,16 @@ Credentials = Bearer | Basic
 
 
 class RemoteServer(msgspec.Struct, frozen=True):
-    """A FHIR server elsewhere. Its credentials go to the origin of its base URL and nowhere else (threats F-17)."""
+    """A FHIR server elsewhere. Its credentials go to the origin of its base URL and nowhere else (threats F-17).
+
+    `authorities`: whose certificates are believed for it; None: the system's (threats F-37).
+    """
 
     id: UUID
     base_url: str
     allow_private: bool
     credentials: Credentials | None
+    authorities: AuthoritiesPem | None
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -154,8 +159,8 @@ class RemoteFhir:
     def __init__(self, egress: Egress, clock: Callable[[], datetime]) -> None:
         self._egress = egress
         self._clock = clock
-        # By address, too: whoever mends it need not wait for the pause of the old one.
-        self._breakers: dict[tuple[UUID, str], Breaker] = {}
+        # By address and authorities, too: whoever mends them need not wait for the pause of the old ones.
+        self._breakers: dict[tuple[UUID, str, int], Breaker] = {}
 
     async def read_patient(self, server: RemoteServer, patient_id: str) -> dict[str, Any] | None:
         """Return the Patient of this id as a server has it; None if it has none, or none any more.
@@ -255,7 +260,7 @@ class RemoteFhir:
         self, server: RemoteServer, path: str, limits: Limits, form: re.Pattern[str] = _ASKED
     ) -> Answer:
         """Ask one thing, of this form; return an answer that says yes, or that there is no such thing."""
-        key = (server.id, server.base_url)
+        key = (server.id, server.base_url, hash(server.authorities))
         breaker = self._breakers.setdefault(key, Breaker(self._clock))
         wait = breaker.enter()
         if wait:
@@ -290,7 +295,11 @@ class RemoteFhir:
     ) -> Answer:
         try:
             return await self._egress.get(
-                url, headers=headers, allow_private=server.allow_private, limits=limits
+                url,
+                headers=headers,
+                allow_private=server.allow_private,
+                authorities=server.authorities,
+                limits=limits,
             )
         except Blocked as blocked:
             # A name that leads into somebody's own network is answered as one that nobody has: which there are isn't told.

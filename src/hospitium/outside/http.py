@@ -1,7 +1,8 @@
 """HTTP leaves the house here, and nowhere else (DESIGN §3.10; threats G-01 to G-07, F-17, F-18).
 
 One parser reads a URL, when it is saved and when it is asked. Its name is resolved once, every address it has is judged, and
-the connection goes to one that was judged, whatever the name may resolve to by then. Certificates are checked for the name.
+the connection goes to one that was judged, whatever the name may resolve to by then. Certificates are checked for the name, and
+by the authorities that are named for this request, if any are, in the place of the system's (threats F-37).
 No redirect is followed, no proxy of the environment asked, no cookie kept. Each request has a connection of its own, so that
 what a broken server says past the end of its answer can't become the answer to the next one. Time and size are bounded. What
 failed is said in a word of ours, never in the other side's.
@@ -17,6 +18,7 @@ import ssl
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -28,6 +30,8 @@ from hospitium.outside.addresses import Reach, reach
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
+
 LONGEST_URL = 8_192  # characters
 MOST_ADDRESSES = 3  # of a name that are tried
 MOST_PIECES = 20_000  # an answer may come in; each costs time, however small it is
@@ -36,6 +40,7 @@ LARGEST_HEAD = 100 * 1024  # bytes
 AT_A_TIME = 64 * 1024  # bytes
 RESOLVING_AT_ONCE = 16
 _PORTS = {"http": 80, "https": 443}
+_ALPN = ["http/1.1"]
 _SWITCHING = 101  # to another protocol
 _FIRST_FREE_PORT = 1024
 _LAST_PORT = 65_535
@@ -256,6 +261,19 @@ class SystemNames:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+@lru_cache(200)
+def _believing(authorities: AuthoritiesPem) -> ssl.SSLContext:
+    """Return what believes these authorities, and nobody else. Kept by all that they are, so that no two sets can be taken for each other."""
+    if not authorities:
+        # Which `ssl` would take for no word at all, and believe the system.
+        raise Unreachable("certificate")
+    context = ssl.create_default_context(cadata=authorities)
+    # An authority under another one may be given alone: then the chain ends with it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.set_alpn_protocols(_ALPN)
+    return context
+
+
 async def _dial(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection(address, port, limit=AT_A_TIME)
 
@@ -277,17 +295,30 @@ class Egress:
         self._trust = trust
 
     async def get(
-        self, url: str, *, headers: Mapping[str, str], allow_private: bool, limits: Limits
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        allow_private: bool,
+        authorities: AuthoritiesPem | None,
+        limits: Limits,
     ) -> Answer:
-        """Ask for what is at a URL, with these headers, `Host`, and no other. Raises the kinds of NoAnswer."""
-        checked = checked_url(url, allow_private=allow_private)
-        return await self._ask("GET", checked, headers, allow_private=allow_private, limits=limits)
+        """Ask for what is at a URL, with these headers, `Host`, and no other. Raises the kinds of NoAnswer.
 
-    def _trusted(self) -> ssl.SSLContext:
-        """Return whose certificates are believed: read once, by the first who asks, because that takes a tenth of a second."""
+        `authorities`: whose certificates are believed; None: the system's.
+        """
+        checked = checked_url(url, allow_private=allow_private)
+        return await self._ask(
+            "GET", checked, headers, allow_private=allow_private, authorities=authorities, limits=limits
+        )
+
+    def _trusted(self, authorities: AuthoritiesPem | None) -> ssl.SSLContext:
+        """Return whose certificates are believed. The system's are read by the first who asks, because that takes a tenth of a second."""
+        if authorities is not None:
+            return _believing(authorities)
         if self._trust is None:
             self._trust = ssl.create_default_context()
-            self._trust.set_alpn_protocols(["http/1.1"])
+            self._trust.set_alpn_protocols(_ALPN)
         return self._trust
 
     async def close(self) -> None:
@@ -295,7 +326,14 @@ class Egress:
         self._system_names.close()
 
     async def _ask(
-        self, method: str, url: HttpUrl, headers: Mapping[str, str], *, allow_private: bool, limits: Limits
+        self,
+        method: str,
+        url: HttpUrl,
+        headers: Mapping[str, str],
+        *,
+        allow_private: bool,
+        authorities: AuthoritiesPem | None,
+        limits: Limits,
     ) -> Answer:
         said = [("Host", url.authority), *headers.items()]
         try:
@@ -308,7 +346,7 @@ class Egress:
                 reader, writer = await self._connected(url.port, addresses, limits.connect)
                 try:
                     if url.scheme == "https":
-                        await self._wrap(writer, url.host, limits.connect)
+                        await self._wrap(writer, url.host, authorities, limits.connect)
                     return await _Exchange(reader, writer).ask(request, limits.body)
                 finally:
                     writer.transport.abort()  # however far it got, without taking leave
@@ -339,11 +377,13 @@ class Egress:
                 failed = Unreachable("connection")
         raise failed
 
-    async def _wrap(self, writer: asyncio.StreamWriter, host: str, patience: float) -> None:
-        """Begin TLS with whoever has a certificate for this name."""
+    async def _wrap(
+        self, writer: asyncio.StreamWriter, host: str, authorities: AuthoritiesPem | None, patience: float
+    ) -> None:
+        """Begin TLS with whoever has a certificate for this name, by one who is believed."""
         try:
             async with asyncio.timeout(patience):
-                await writer.start_tls(self._trusted(), server_hostname=host)
+                await writer.start_tls(self._trusted(authorities), server_hostname=host)
         except TimeoutError:
             raise TooSlow("connection") from None
         except ssl.SSLCertVerificationError:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hospitium.storage.database import Database
 
-SCHEMA = "0009"
+SCHEMA = "0010"
 """The newest migration; a test compares it with the migrations themselves."""
 
 OLDEST_SERVER = 150_000  # as PostgreSQL numbers its versions

@@ -219,7 +219,7 @@ async def test_nothing_is_accepted_on_a_server_whose_address_was_changed_until_t
         body(await accepts(house.pat, early, person_id))
         its = Resource.patient(clinic.server_id, JANE)
         assert await may(house, str(house.accounts["pat"]), its)
-        moved = ServerChanges("Elsewhere", upstream.base + "/other", True, None)
+        moved = ServerChanges("Elsewhere", upstream.base + "/other", True, None, None)
         await house.operate(
             lambda ctx: servers.change(ctx, clinic.server_id, moved), Permission.KEEP_FHIR_SERVERS
         )

@@ -274,7 +274,9 @@ async def test_a_server_that_was_changed_while_it_was_asked_costs_a_second_try(
     hash_slowly = house.parts.passwords.hash
 
     async def renamed_meanwhile(*given: Any) -> Any:
-        changed = servers.ServerChanges("Another Name", None, allow_private_address=False, credentials=None)
+        changed = servers.ServerChanges(
+            "Another Name", None, allow_private_address=False, credentials=None, authorities=None
+        )
         await house.operate(
             lambda ctx: servers.change(ctx, clinic.server_id, changed), Permission.KEEP_FHIR_SERVERS
         )

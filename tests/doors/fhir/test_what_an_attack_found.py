@@ -45,7 +45,7 @@ async def move(ward: Ward, to: EvilFhir) -> None:
     """Have an administrator change the address of a FHIR server, and confirm that its patients are the same."""
 
     async def deed(ctx: Context) -> None:
-        await servers.change(ctx, ward.server_id, ServerChanges("Moved", to.base, True, None))
+        await servers.change(ctx, ward.server_id, ServerChanges("Moved", to.base, True, None, None))
         await servers.confirm(ctx, ward.server_id)
 
     await ward.house.operate(deed, Permission.KEEP_FHIR_SERVERS)

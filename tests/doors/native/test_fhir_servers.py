@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from cast import Caller, House
 from clinic import JANE, PATIENTS, Clinic, add_server, load
@@ -15,9 +16,11 @@ from doors.manners import UNKNOWN, bare, everything, instant
 from doors.native.living import done
 from doors.native.problems import problem
 from fakes import evil_fhir as evil
+from fakes.authorities import OVER, Issued, authority, issued
 from fakes.evil_fhir import CANARY, EvilFhir
 from hospitium.doors.native.fhir_servers import TESTS_AN_HOUR
 from hospitium.engine.fhir_servers import queries
+from hospitium.engine.fhir_servers.authorities import authorities_in
 from hospitium.engine.fhir_servers.credentials import SealedCredentials, unseal
 from hospitium.engine.ids import to_object_id
 from hospitium.engine.permissions import Permission
@@ -25,6 +28,7 @@ from hospitium.engine.permissions import Permission
 AT = "/v1/fhir-servers"
 URL = "https://fhir.northside.example/r4"
 TOKEN, PASSWORD = "t0ken-of-the-clinic", "a word of the clinic"
+ROOT, OTHER = authority(), authority("Lakeside Root")
 REMOTE = {"name": "Main", "kind": "remote", "baseUrl": URL, "credentials": {"bearerToken": TOKEN}}
 PRIVATE = (
     "https://127.0.0.1/fhir", "https://10.0.0.7/fhir", "https://192.168.1.1", "https://172.16.3.4/r4", "https://[::1]/r4", "https://[fd00::1]/r4",
@@ -78,6 +82,7 @@ async def test_an_administrator_adds_a_remote_server_and_nobody_reads_its_creden
         "baseUrl": URL,
         "allowsPrivateAddress": False,
         "credentialsKind": "bearer",
+        "authorities": None,
         "createdAt": made["createdAt"],
         "suspendedAt": None,
     }
@@ -103,6 +108,7 @@ async def test_a_built_in_server_has_neither_address_nor_credentials(house: Hous
     for more, field in (
         ({"baseUrl": URL}, "baseUrl"),
         ({"credentials": {"bearerToken": TOKEN}}, "credentials"),
+        ({"authoritiesPem": ROOT.pem}, "authoritiesPem"),
     ):
         refused = problem(await house.ada.post(AT, {"name": "X", "kind": "built-in", **more}), 400, "invalid")
         assert refused["errors"] == [{"field": field, "detail": "belongs to a remote FHIR server"}]
@@ -297,6 +303,120 @@ async def test_what_the_operator_allowed_he_allowed_of_one_address(house: House)
         problem(await changes(house.ada, server, baseUrl=there.base), 400, "invalid")
 
 
+# -- whose certificates are believed (threats F-37) --------------------------------------------------------------------
+
+
+def printed(*given: Issued) -> list[dict[str, Any]]:
+    return [
+        {
+            "subject": one.certificate.subject.rfc4514_string(),
+            "expiresAt": one.certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
+            "sha256": one.certificate.fingerprint(SHA256()).hex(":").upper(),
+        }
+        for one in given
+    ]
+
+
+async def told_of(house: House, kind: str) -> list[dict[str, Any]]:
+    rows = await house.rows("SELECT data FROM events WHERE kind = $1 ORDER BY id", kind)
+    return [
+        row["data"] if isinstance(row["data"], dict) else msgspec.json.decode(row["data"]) for row in rows
+    ]
+
+
+async def test_a_remote_server_has_authorities_of_its_own(house: House) -> None:
+    typed = "\r\n" + (ROOT.pem + OTHER.pem + ROOT.pem).replace("\n", "\r\n")
+    made = await adds(house.ada, authoritiesPem=typed)
+    assert made["authorities"] == printed(ROOT, OTHER)
+    assert done(await house.ben.get(f"{AT}/{made['id']}")) == made
+    (row,) = await house.rows("SELECT authorities_pem FROM fhir_servers WHERE id = $1", UUID(made["id"]))
+    assert row["authorities_pem"] == ROOT.pem + OTHER.pem
+    assert [one.get("authorities") for one in await told_of(house, "fhir_server.added")] == [2]
+    for to, authorities in (
+        ({"authoritiesPem": OTHER.pem}, printed(OTHER)),
+        ({"name": "Other"}, printed(OTHER)),
+        ({"credentials": None}, printed(OTHER)),
+        ({"authoritiesPem": OTHER.pem}, printed(OTHER)),
+        ({"baseUrl": f"{URL}/b"}, printed(OTHER)),
+        ({"baseUrl": "https://fhir.lakeside.example/r4"}, printed(OTHER)),
+        ({"authoritiesPem": None}, None),
+        ({"authoritiesPem": None}, None),
+    ):
+        after = done(await changes(house.ada, made["id"], **to))
+        assert after["authorities"] == authorities, to
+    told = await told_of(house, "fhir_server.changed")
+    assert [one.get("authorities") for one in told] == [1, None, None, None, None, None, 0, None]
+    await house.must_be_sound()
+
+
+async def test_other_authorities_suspend_nothing_and_leave_the_credentials(house: House) -> None:
+    made = await adds(house.ada)
+    after = done(await changes(house.ada, made["id"], authoritiesPem=ROOT.pem))
+    assert after == made | {"authorities": printed(ROOT)}
+    assert await kept(house, made["id"]) == ("bearer", "", TOKEN)
+
+
+async def test_authorities_that_are_none_are_refused_and_not_repeated(house: House) -> None:
+    server = (await adds(house.ada, authoritiesPem=ROOT.pem))["id"]
+    before = await everything(house)
+    for text, says in (
+        ("", "must be certificates in PEM"),
+        ("the usual ones", "must be certificates in PEM"),
+        (ROOT.key_pem, "must not hold a private key"),
+        (ROOT.pem + ROOT.key_pem, "must not hold a private key"),
+        (issued(ROOT).pem, "certificate 1 is no authority's"),
+        (ROOT.pem + ROOT.pem.replace("MII", "MIJ"), "certificate 2 can't be read"),
+        (ROOT.pem * 21, "must hold at most 20 certificates"),
+        (" " * 65_537, "must be at most 65,536 characters long"),
+    ):
+        for asked in (
+            house.ada.post(AT, REMOTE | {"name": "X", "authoritiesPem": text}),
+            changes(house.ada, server, authoritiesPem=text),
+        ):
+            answered = await asked
+            ((field, detail),) = [
+                (one["field"], one["detail"]) for one in problem(answered, 400, "invalid")["errors"]
+            ]
+            assert field == "authoritiesPem"
+            assert detail.startswith(says), text
+            assert "MII" not in answered.text
+    assert await everything(house) == before
+
+
+async def test_a_server_is_believed_by_its_authorities_alone(house: House) -> None:
+    async with EvilFhir.open(evil.resource(evil.statement()), tls=issued(ROOT).server()) as there:
+        server = str(await add_server(house, base_url=secure(there), allow_private_address=True))
+        problem(await house.ada.post(f"{AT}/{server}/test"), 503, "fhir-server-away")
+        for not_its_own in (OTHER, authority(), authority(days=OVER)):
+            done(await changes(house.ada, server, authoritiesPem=not_its_own.pem))
+            problem(await house.ada.post(f"{AT}/{server}/test"), 503, "fhir-server-away")
+        assert there.heard == []
+        done(await changes(house.ada, server, authoritiesPem=ROOT.pem, credentials={"bearerToken": TOKEN}))
+        assert done(await house.ada.post(f"{AT}/{server}/test"))["fhirVersion"] == "4.0.1"
+        # What another server believes is of no use to this one.
+        done(await changes(house.ada, server, authoritiesPem=None))
+        await add_server(
+            house, name="Beside", base_url=URL, authorities=authorities_in("authorities_pem", ROOT.pem)
+        )
+        problem(await house.ada.post(f"{AT}/{server}/test"), 503, "fhir-server-away")
+    assert len(there.heard) == 1
+
+
+async def test_inviting_and_reading_go_to_who_is_believed_alone(house: House) -> None:
+    async with EvilFhir.open(evil.resource(evil.patient()), tls=issued(ROOT).server()) as there:
+        server = await add_server(house, base_url=secure(there), allow_private_address=True)
+        clinic = Clinic(house, server)
+        for believed, status in ((OTHER, 503), (ROOT, 200)):
+            done(await changes(house.ada, str(server), authoritiesPem=believed.pem))
+            assert (await clinic.invites_by_code(patient="p1")).status_code == status
+            assert (await house.ben.get(f"/fhir/{server}/Patient/p1")).status_code == status
+            assert len(there.heard) == (0 if status == 503 else 2)
+
+
+def secure(there: EvilFhir) -> str:
+    return there.base.replace("http://", "https://")
+
+
 # -- testing -----------------------------------------------------------------------------------------------------------
 
 
@@ -395,7 +515,7 @@ async def test_a_removed_server_is_gone_with_its_invites_and_credentials(house: 
     await load(house, server, *PATIENTS)
     clinic = Clinic(house, server)
     made = (await clinic.invites_by_code(patient=JANE)).json()
-    remote = await adds(house.ada)
+    remote = await adds(house.ada, authoritiesPem=ROOT.pem)
     for which in (str(server), remote["id"]):
         assert done(await ends(house.ada, which)) == {"status": "done"}
         problem(await ends(house.ada, which), 404, "not-found")
@@ -405,6 +525,7 @@ async def test_a_removed_server_is_gone_with_its_invites_and_credentials(house: 
     assert done(await house.ada.get(AT)) == {"fhirServers": []}
     (row,) = await house.rows("SELECT status FROM invites WHERE id = $1", UUID(made["id"]))
     assert row["status"] == "withdrawn"
-    assert await house.rows("SELECT id FROM fhir_servers WHERE sealed_credentials IS NOT NULL") == []
+    left = "sealed_credentials IS NOT NULL OR authorities_pem IS NOT NULL"
+    assert await house.rows(f"SELECT id FROM fhir_servers WHERE {left}") == []
     await adds(house.ada)
     await house.must_be_sound()

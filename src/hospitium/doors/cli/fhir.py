@@ -19,7 +19,8 @@ from hospitium.engine.fhir_resources.checking import prepare
 from hospitium.engine.fhir_resources.reading import resources_in
 from hospitium.engine.fhir_resources.references import together
 from hospitium.engine.fhir_servers import actions, queries
-from hospitium.engine.fhir_servers.actions import ServerForm
+from hospitium.engine.fhir_servers.actions import ServerChanges, ServerForm
+from hospitium.engine.fhir_servers.authorities import LONGEST_PEM, authorities_in, told
 from hospitium.engine.fhir_servers.credentials import Credentials, SealedCredentials, seal, unseal
 from hospitium.engine.fhir_servers.record import CredentialsKind, FhirServer, ServerKind
 from hospitium.engine.organizations import queries as organization_queries
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from hospitium.engine.fhir_resources.actions import Loaded
     from hospitium.engine.fhir_resources.checking import Prepared
     from hospitium.engine.fhir_resources.reading import Given
+    from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
     from hospitium.outside.fhir import Metadata
 
 PAGE = 500
@@ -46,7 +48,7 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group()
 def fhir() -> None:
-    """FHIR servers: add, list, load, test, confirm, remove. SERVER is an id, or ORGANIZATION/NAME."""
+    """FHIR servers: add, list, load, test, authorities, confirm, remove. SERVER is an id, or ORGANIZATION/NAME."""
 
 
 # -- add ---------------------------------------------------------------------------------------------------------------
@@ -64,6 +66,11 @@ def fhir() -> None:
 @click.option("--bearer-file", type=_file, help="File with the token that is shown to the remote server.")
 @click.option("--basic-user", metavar="USER", help="User that is shown to it, with --password-file.")
 @click.option("--password-file", type=_file, help="File with that user's password.")
+@click.option(
+    "--authorities-file",
+    type=_file,
+    help="File with certificates of authorities in PEM: they alone are believed for the remote server, and not the system's.",
+)
 @click.option("--id", "given_id", type=click.UUID, help="The id it is to have.")
 @as_json
 def add(
@@ -74,14 +81,20 @@ def add(
     bearer_file: Path | None,
     basic_user: str | None,
     password_file: Path | None,
+    authorities_file: Path | None,
     given_id: UUID | None,
     as_json: bool,
 ) -> None:
     """Add a FHIR server to an organization, by its code."""
-    if remote is None and (allow_private_address or bearer_file or basic_user or password_file):
-        raise click.UsageError("only a remote FHIR server has an address and credentials: add --remote URL")
+    if remote is None and (
+        allow_private_address or bearer_file or basic_user or password_file or authorities_file
+    ):
+        raise click.UsageError(
+            "only a remote FHIR server has an address, credentials and authorities: add --remote URL"
+        )
     base_url = None if remote is None else _checked_url(remote, allow_private=allow_private_address)
     credentials = _credentials(bearer_file, basic_user, password_file)
+    believed = None if authorities_file is None else _authorities_in("authorities-file", authorities_file)
     key = None if credentials is None else _newest(_sealing_keys())
 
     async def deed(ctx: Context) -> FhirServer:
@@ -96,6 +109,7 @@ def add(
             base_url,
             allow_private_address,
             sealed,
+            believed,
         )
         return await actions.create(ctx, found.id, form, server_id=server_id)
 
@@ -134,6 +148,13 @@ def _secret_in(file: Path) -> Secret:
     return Secret(file.read_text(encoding="utf-8").rstrip("\r\n"))
 
 
+def _authorities_in(field: str, file: Path) -> AuthoritiesPem:
+    with file.open("rb") as opened:
+        content = opened.read(LONGEST_PEM + 1)
+    # What isn't ASCII isn't PEM either, and is refused as such: a certificate in DER, say.
+    return authorities_in(field, content.decode("ascii", errors="replace"))
+
+
 def _sealing_keys() -> dict[int, SealingKey]:
     keyring = house().keyring()
     return {key.number: SealingKey(key.number, key.material()) for key in keyring.all(KeyPurpose.CREDENTIALS)}
@@ -143,7 +164,7 @@ def _newest(keys: dict[int, SealingKey]) -> SealingKey:
     return keys[max(keys)]
 
 
-# -- list, test, confirm, remove ---------------------------------------------------------------------------------------
+# -- list, test, authorities, confirm, remove --------------------------------------------------------------------------
 
 
 class _Listed(NamedTuple):
@@ -233,10 +254,31 @@ async def _asked(server: FhirServer, sealed: SealedCredentials | None) -> Metada
     try:
         remote = RemoteFhir(egress, lambda: datetime.now(UTC))
         return await remote.test(
-            RemoteServer(server.id, server.base_url, server.allow_private_address, shown)
+            RemoteServer(
+                server.id, server.base_url, server.allow_private_address, shown, server.authorities_pem
+            )
         )
     finally:
         await egress.close()
+
+
+@fhir.command()
+@click.argument("server")
+@click.argument("file", type=_file, required=False)
+@click.option("--system", is_flag=True, help="Believe the system's authorities again, in place of a FILE.")
+@as_json
+def authorities(server: str, file: Path | None, system: bool, as_json: bool) -> None:
+    """Say whose certificates are believed for a remote FHIR server: those of the authorities in FILE (PEM) alone, or the system's."""
+    if (file is None) != system:
+        raise click.UsageError("give a FILE of certificates, or --system")
+    believed = None if file is None else _authorities_in("file", file)
+
+    async def deed(ctx: Context) -> FhirServer:
+        found = await queries.of_own_organization(ctx, (await _server(ctx, server)).id)
+        to = ServerChanges(found.name, found.base_url, found.allow_private_address, None, believed)
+        return await actions.change(ctx, found.id, to)
+
+    _print(run(house().operate(Permission.KEEP_FHIR_SERVERS, deed)), as_json)
 
 
 @fhir.command()
@@ -409,6 +451,9 @@ def _said(server: FhirServer, **more: str) -> dict[str, Any]:
         "base_url": server.base_url,
         "allow_private_address": server.allow_private_address,
         "credentials": server.credentials_kind,
+        "authorities": None
+        if server.authorities_pem is None
+        else [one._asdict() for one in told(server.authorities_pem)],
         "is": _state(server),
     }
 
@@ -417,4 +462,9 @@ def _print(server: FhirServer, as_json: bool) -> None:
     if as_json:
         print_json(_said(server))
     else:
-        print_fields(_said(server))
+        said = _said(server)
+        said["authorities"] = [
+            f"{one['subject']}, until {one['expires_at']:%Y-%m-%d}, SHA-256 {one['sha256']}"
+            for one in said["authorities"] or ()
+        ]
+        print_fields(said)

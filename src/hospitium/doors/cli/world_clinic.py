@@ -29,6 +29,7 @@ from hospitium.engine.fhir_resources.reading import resources_in
 from hospitium.engine.fhir_resources.references import together
 from hospitium.engine.fhir_servers import actions as fhir_servers, queries as server_queries
 from hospitium.engine.fhir_servers.actions import ServerForm
+from hospitium.engine.fhir_servers.authorities import LONGEST_PEM, AuthoritiesPem, authorities_in
 from hospitium.engine.fhir_servers.credentials import Credentials, seal
 from hospitium.engine.fhir_servers.record import CredentialsKind, ServerKind
 from hospitium.engine.json_text import printable
@@ -67,6 +68,8 @@ class FhirServerEntry(Entry, frozen=True, kw_only=True):
     base_url: str | None = None
     allow_private_address: bool = False
     credentials: CredentialsEntry | None = None
+    authorities_pem: str | None = None
+    authorities_file: str | None = None
     bundles: list[str] = msgspec.field(default_factory=list)
     resources: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
@@ -108,6 +111,7 @@ class Clinics(Sharing, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 _SPELLED = {
     "base_url": "baseUrl",
+    "authorities_pem": "authoritiesPem",
     "first_name": "firstName",
     "middle_name": "middleName",
     "last_name": "lastName",
@@ -123,10 +127,12 @@ _SPELLED = {
 
 
 class Brought(NamedTuple):
-    """What a FHIR server of a world file brings along: its checked address, what we show it, and what it is to hold."""
+    """What a FHIR server of a world file brings along: its checked address, what we show it, whose certificates are believed for it,
+    and what it is to hold."""
 
     base_url: str | None
     credentials: Credentials | None
+    authorities: AuthoritiesPem | None
     resources: list[Prepared]
 
 
@@ -154,7 +160,12 @@ def bring(servers: Sequence[FhirServerEntry], beside: Path) -> list[Brought]:
                 raise Invalid(field, "belong to a built-in FHIR server: the others keep their own")
             given = [one for name, text in texts for one in resources_in(name, text)]
             brought.append(
-                Brought(_address(entry), _credentials(entry, beside), list(prepare(given, together(given))))
+                Brought(
+                    _address(entry),
+                    _credentials(entry, beside),
+                    _authorities(entry, beside),
+                    list(prepare(given, together(given))),
+                )
             )
     return brought
 
@@ -197,6 +208,8 @@ def _address(entry: FhirServerEntry) -> str | None:
             ("baseUrl", entry.base_url is not None),
             ("allowPrivateAddress", entry.allow_private_address),
             ("credentials", entry.credentials is not None),
+            ("authoritiesPem", entry.authorities_pem is not None),
+            ("authoritiesFile", entry.authorities_file is not None),
         ):
             if given:
                 raise Invalid(field, "belongs to a remote FHIR server")
@@ -236,13 +249,27 @@ def _secret(field: str, text: str | None, file: str | None, beside: Path) -> Sec
         raise Invalid(field, f"is given twice: here, and by {field}File")
     if file is None:
         return None if text is None else Secret(text)
-    path, field = beside / file, f"{field}File"
+    return Secret(_text_of(f"{field}File", file, beside, LARGEST_SECRET).rstrip("\r\n"))
+
+
+def _authorities(entry: FhirServerEntry, beside: Path) -> AuthoritiesPem | None:
+    text, file = entry.authorities_pem, entry.authorities_file
+    if text is not None and file is not None:
+        raise Invalid("authoritiesPem", "is given twice: here, and by authoritiesFile")
+    if file is not None:
+        found = _text_of("authoritiesFile", file, beside, LONGEST_PEM)
+        return authorities_in("authoritiesFile", found)
+    return None if text is None else authorities_in("authoritiesPem", text)
+
+
+def _text_of(field: str, file: str, beside: Path, largest: int) -> str:
+    path = beside / file
     try:
         if not _is_beside(path, beside):
             raise Invalid(field, "leads out of the directory of this file")
-        if path.stat().st_size > LARGEST_SECRET:
-            raise Invalid(field, f"is larger than {LARGEST_SECRET:,} bytes")
-        return Secret(path.read_text(encoding="utf-8").rstrip("\r\n"))
+        if path.stat().st_size > largest:
+            raise Invalid(field, f"is larger than {largest:,} bytes")
+        return path.read_text(encoding="utf-8")
     except OSError as reason:
         raise Invalid(field, f"can't be read: {reason.strerror}") from None
     except UnicodeDecodeError:
@@ -305,7 +332,9 @@ async def _add(
         if key is None:
             raise Invalid("credentials", "need the keys of this installation")
         sealed = seal(key, server_id, its.base_url, its.credentials)
-    form = ServerForm(entry.name, entry.kind, its.base_url, entry.allow_private_address, sealed)
+    form = ServerForm(
+        entry.name, entry.kind, its.base_url, entry.allow_private_address, sealed, its.authorities
+    )
     return (await fhir_servers.create(ctx, organization_id, form, server_id=server_id)).id
 
 

@@ -21,6 +21,7 @@ from hospitium.engine.errors import Invalid
 from hospitium.engine.fhir_resources.capability import capability
 from hospitium.engine.fhir_servers import actions, queries
 from hospitium.engine.fhir_servers.actions import ServerChanges, ServerForm
+from hospitium.engine.fhir_servers.authorities import LONGEST_PEM, MOST, AuthoritiesPem, authorities_in, told
 from hospitium.engine.fhir_servers.credentials import Credentials, SealedCredentials, seal
 from hospitium.engine.fhir_servers.record import CredentialsKind, FhirServer, ServerKind
 from hospitium.engine.permissions import Permission, organization_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 TESTS_AN_HOUR = Limit(60, timedelta(minutes=1))
 """How often an organization may have FHIR servers tested: each is a request that we send where it says."""
 LONGEST_SECRET: Final = 8_000  # characters of a token or a password, as it stands in a header
+_OF_REMOTE: Final = ("base_url", "credentials", "authorities_pem")
 
 BaseUrl = Annotated[
     str,
@@ -46,6 +48,15 @@ BaseUrl = Annotated[
         "The base URL of a FHIR R4 server: https, a full name or a public address, and the path its resources are below.",
         maxLength=LONGEST_URL,
         pattern="^[Hh][Tt][Tt][Pp][Ss]://",
+    ),
+]
+AuthoritiesText = Annotated[
+    str,
+    takes(
+        "AuthoritiesPem",
+        f"Certificates of authorities in PEM, at most {MOST}, and nothing else; never a private key.",
+        maxLength=LONGEST_PEM,
+        pattern=r"^[\r\n\t ]*-----BEGIN CERTIFICATE-----",
     ),
 ]
 
@@ -59,25 +70,37 @@ class CredentialsBody(Body):
 
 
 class FhirServerBody(Body):
-    """A new FHIR server; a remote one has a base URL, and credentials if it wants some."""
+    """A new FHIR server; a remote one has a base URL, and credentials if it wants some. Where it has `authoritiesPem`,
+    their certificates alone are believed for it, and not those of the system."""
 
     name: Line
     kind: ServerKind
     base_url: BaseUrl | None = None
     credentials: CredentialsBody | None = None
+    authorities_pem: AuthoritiesText | None = None
 
 
 class FhirServerChanges(Body):
     """What to change. Another base URL suspends the grants on the server until that is confirmed; at another origin, the
-    credentials it had are forgotten. `credentials: null` forgets them, too."""
+    credentials it had are forgotten. `credentials: null` forgets them, too; `authoritiesPem: null` believes the system's again."""
 
     name: Line | UnsetType = UNSET
     base_url: BaseUrl | UnsetType = UNSET
     credentials: CredentialsBody | None | UnsetType = UNSET
+    authorities_pem: AuthoritiesText | None | UnsetType = UNSET
+
+
+class PrintedAuthority(Wire):
+    """A certificate authority: whom its certificate names, until when it is good, and the SHA-256 of it."""
+
+    subject: str
+    expires_at: Instant
+    sha256: str
 
 
 class PrintedFhirServer(Wire):
-    """A FHIR server; `suspendedAt` says since when the grants on it count for nothing, because its base URL was changed."""
+    """A FHIR server; `suspendedAt` says since when the grants on it count for nothing, because its base URL was changed.
+    `authorities` are those whose certificates are believed for it; null: those of the system."""
 
     id: UUID
     organization_id: UUID
@@ -86,6 +109,7 @@ class PrintedFhirServer(Wire):
     base_url: str | None
     allows_private_address: bool
     credentials_kind: CredentialsKind | None
+    authorities: list[PrintedAuthority] | None
     created_at: Instant
     suspended_at: Instant | None
 
@@ -99,6 +123,9 @@ class PrintedFhirServer(Wire):
             server.base_url,
             server.allow_private_address,
             server.credentials_kind,
+            None
+            if server.authorities_pem is None
+            else [PrintedAuthority(*one) for one in told(server.authorities_pem)],
             server.created_at,
             server.suspended_at,
         )
@@ -160,7 +187,7 @@ async def read(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 async def change(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Change a FHIR server: its name, where it is, what is shown to it."""
+    """Change a FHIR server: its name, where it is, what is shown to it, whose certificates are believed for it."""
     server_id = path_id(request, "server_id", "FHIR server")
     body = await request.body()
     key = surroundings(request).sealing_key
@@ -220,15 +247,16 @@ async def remove(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 def _form(given: FhirServerBody, server_id: UUID, key: SealingKey) -> ServerForm:
     if given.kind is ServerKind.BUILT_IN:
-        for field, value in (("base_url", given.base_url), ("credentials", given.credentials)):
-            if value is not None:
+        for field in _OF_REMOTE:
+            if getattr(given, field) is not None:
                 raise Invalid(field, "belongs to a remote FHIR server")
         return ServerForm(given.name, given.kind)
     if given.base_url is None:
         raise Invalid("base_url", "is required for a remote FHIR server")
     url, shown = _address(given.base_url), _credentials(given.credentials)
     sealed = None if shown is None else seal(key, server_id, url, shown)
-    return ServerForm(given.name, given.kind, url, credentials=sealed)
+    believed = _authorities(given.authorities_pem)
+    return ServerForm(given.name, given.kind, url, credentials=sealed, authorities=believed)
 
 
 def _address(text: str) -> str:
@@ -241,8 +269,8 @@ def _address(text: str) -> str:
 
 def _changes(before: FhirServer, given: FhirServerChanges, key: SealingKey) -> ServerChanges:
     if before.kind is ServerKind.BUILT_IN:
-        for field, value in (("base_url", given.base_url), ("credentials", given.credentials)):
-            if value is not UNSET and value is not None:
+        for field in _OF_REMOTE:
+            if getattr(given, field) not in (UNSET, None):
                 raise Invalid(field, "belongs to a remote FHIR server")
     url, may_be_private = before.base_url, before.allow_private_address
     if given.base_url is not UNSET and given.base_url != url:
@@ -255,8 +283,16 @@ def _changes(before: FhirServer, given: FhirServerChanges, key: SealingKey) -> S
         base_url=url,
         allow_private_address=may_be_private,
         credentials=None if shown is None else _sealed(key, before.id, url, shown),
+        # At another address, too: what was believed less widely than the system's isn't silently believed more widely.
+        authorities=before.authorities_pem
+        if given.authorities_pem is UNSET
+        else _authorities(given.authorities_pem),
         drop_credentials=given.credentials is None,
     )
+
+
+def _authorities(pem: str | None) -> AuthoritiesPem | None:
+    return None if pem is None else authorities_in("authorities_pem", pem)
 
 
 def _credentials(given: CredentialsBody | None) -> Credentials | None:

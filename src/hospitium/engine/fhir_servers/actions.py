@@ -17,6 +17,7 @@ from hospitium.engine.errors import Invalid, NameTaken, NotFound, WrongState
 from hospitium.engine.events import EventKind
 from hospitium.engine.fhir_references import actions as references
 from hospitium.engine.fhir_servers import queries
+from hospitium.engine.fhir_servers.authorities import told
 from hospitium.engine.fhir_servers.credentials import origin_of
 from hospitium.engine.fhir_servers.record import SERVER_COLUMNS, FhirServer, ServerKind, fhir_servers
 from hospitium.engine.grants import on_servers as grants
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from hospitium.engine.context import Context
+    from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
     from hospitium.engine.fhir_servers.credentials import SealedCredentials
 
 _c = fhir_servers.c
@@ -37,7 +39,7 @@ _INSERT = Query(
     insert_into(
         fhir_servers,
         "id", "organization_id", "name", "name_key", "kind", "base_url", "allow_private_address", "credentials_kind",
-        "credentials_key_number", "sealed_credentials", "created_at",
+        "credentials_key_number", "sealed_credentials", "authorities_pem", "created_at",
     ).returning(*SERVER_COLUMNS),
     struct(FhirServer),
 )  # fmt: skip
@@ -61,6 +63,7 @@ _CHANGE = _changing(
     credentials_kind=bindparam("to_credentials_kind", type_=Text),
     credentials_key_number=bindparam("to_credentials_key_number"),
     sealed_credentials=bindparam("to_sealed_credentials", type_=LargeBinary),
+    authorities_pem=bindparam("to_authorities_pem", type_=Text),
     suspended_at=bindparam("to_suspended_at", type_=_WHEN),
 )
 _SUSPEND = _changing(
@@ -73,18 +76,20 @@ _REMOVE = _changing(
     credentials_kind=null(),
     credentials_key_number=null(),
     sealed_credentials=null(),
+    authorities_pem=null(),
     allow_private_address=literal_column("false"),
 )
 
 
 class ServerForm(NamedTuple):
-    """What a FHIR server is: its `base_url` and credentials if it is remote. The door has checked the address."""
+    """What a FHIR server is: its `base_url`, credentials and authorities if it is remote. The door has checked the address."""
 
     name: str
     kind: ServerKind
     base_url: str | None = None
     allow_private_address: bool = False
     credentials: SealedCredentials | None = None
+    authorities: AuthoritiesPem | None = None
 
 
 async def create(
@@ -96,6 +101,7 @@ async def create(
         raise NotFound("organization")
     if (form.kind is ServerKind.REMOTE) != (form.base_url is not None):
         raise Invalid("base_url", "belongs to a remote FHIR server, and is required there")
+    _refuse_authorities_nobody_shows(form.base_url, form.authorities)
     name = line("name", form.name)
     try:
         made = await _INSERT.first(
@@ -108,23 +114,27 @@ async def create(
             base_url=form.base_url,
             allow_private_address=form.allow_private_address,
             **_as_columns(form.credentials),
+            authorities_pem=form.authorities,
             created_at=ctx.now,
         )
     except asyncpg.UniqueViolationError as taken:
         raise NameTaken("name" if taken.constraint_name == "fhir_servers_one_name_ix" else "id") from None
     assert made is not None  # an INSERT … RETURNING without conflict clause has a row  # noqa: S101
     grant_id = await grants.start_for_owner_of_server(ctx, organization_id, made.id)
-    await _tell(ctx, EventKind.FHIR_SERVER_ADDED, made, grants=[grant_id])
+    believed = None if form.authorities is None else _count(form.authorities)
+    await _tell(ctx, EventKind.FHIR_SERVER_ADDED, made, grants=[grant_id], authorities=believed)
     return made
 
 
 class ServerChanges(NamedTuple):
-    """What becomes of a FHIR server: all of it, as it is to be. `credentials` None: those it has, if its origin stays."""
+    """What becomes of a FHIR server: all of it, as it is to be. `credentials` None: those it has, if its origin stays;
+    `authorities` None: the system's."""
 
     name: str
     base_url: str | None
     allow_private_address: bool
     credentials: SealedCredentials | None
+    authorities: AuthoritiesPem | None
     drop_credentials: bool = False
 
 
@@ -137,6 +147,7 @@ async def change(ctx: Context, server_id: UUID, to: ServerChanges) -> FhirServer
     before = await queries.of_own_organization(ctx, server_id)
     if (before.kind is ServerKind.REMOTE) != (to.base_url is not None):
         raise Invalid("base_url", "belongs to a remote FHIR server, and is required there")
+    _refuse_authorities_nobody_shows(to.base_url, to.authorities)
     name = line("name", to.name)
     moved = before.base_url != to.base_url
     kept = to.credentials
@@ -150,6 +161,7 @@ async def change(ctx: Context, server_id: UUID, to: ServerChanges) -> FhirServer
             to_name_key=search_key(name),
             to_base_url=to.base_url,
             to_allow_private_address=to.allow_private_address,
+            to_authorities_pem=to.authorities,
             to_suspended_at=ctx.now if moved else before.suspended_at,
             **{f"to_{column}": value for column, value in _as_columns(kept).items()},
         )
@@ -159,7 +171,9 @@ async def change(ctx: Context, server_id: UUID, to: ServerChanges) -> FhirServer
         raise NotFound("FHIR server")
     if moved:
         await references.forget(ctx, server_id)
-    await _tell(ctx, EventKind.FHIR_SERVER_CHANGED, after, suspended=moved or None)
+    # Whose certificates are believed says nothing of which patients are there: the grants stay.
+    believed = None if before.authorities_pem == to.authorities else _count(to.authorities)
+    await _tell(ctx, EventKind.FHIR_SERVER_CHANGED, after, suspended=moved or None, authorities=believed)
     return after
 
 
@@ -220,6 +234,15 @@ def _as_columns(credentials: SealedCredentials | None) -> dict[str, Any]:
         "credentials_key_number": number,
         "sealed_credentials": sealed,
     }
+
+
+def _refuse_authorities_nobody_shows(base_url: str | None, authorities: AuthoritiesPem | None) -> None:
+    if authorities is not None and (base_url is None or not base_url.startswith("https://")):
+        raise Invalid("authorities_pem", "belong to a remote FHIR server whose base URL begins with https://")
+
+
+def _count(authorities: AuthoritiesPem | None) -> int:
+    return 0 if authorities is None else len(told(authorities))
 
 
 def _same_origin(before: str | None, after: str | None) -> bool:

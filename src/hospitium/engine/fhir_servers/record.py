@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
+from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
 from hospitium.storage.tables import metadata
 
 
@@ -52,6 +53,8 @@ fhir_servers = Table(
     # Sealed with a key that is kept outside the database.
     Column("credentials_key_number", Integer),
     Column("sealed_credentials", LargeBinary),
+    # In PEM: whose certificates are believed for it in the place of the system's.
+    Column("authorities_pem", Text),
     Column("created_at", _WHEN, nullable=False),
     # Since its base URL was changed, until an administrator confirms that the patients there are the same (ruling 25).
     Column("suspended_at", _WHEN),
@@ -66,6 +69,12 @@ fhir_servers = Table(
         name="credentials_are_whole",
     ),
     CheckConstraint("credentials_kind IS NULL OR kind = 'remote'", name="only_remote_has_credentials"),
+    CheckConstraint("authorities_pem IS NULL OR kind = 'remote'", name="only_remote_has_authorities"),
+    # Where no certificate is shown, whoever gave some would be wrong to think that they are looked at.
+    CheckConstraint(
+        "authorities_pem IS NULL OR base_url LIKE 'https://%'", name="authorities_need_certificates"
+    ),
+    CheckConstraint("octet_length(authorities_pem) BETWEEN 1 AND 65536", name="authorities_are_few"),
     CheckConstraint("suspended_at >= created_at", name="suspended_after_creation"),
     CheckConstraint("removed_at >= created_at", name="removed_after_creation"),
     CheckConstraint("removed_at IS NULL OR sealed_credentials IS NULL", name="removed_has_no_credentials"),
@@ -89,6 +98,7 @@ class FhirServer(msgspec.Struct, frozen=True):
     base_url: str | None
     allow_private_address: bool
     credentials_kind: CredentialsKind | None
+    authorities_pem: AuthoritiesPem | None
     created_at: datetime
     suspended_at: datetime | None
     removed_at: datetime | None
