@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 PINS = Path(__file__).parents[2] / "requirements" / "fhirsnake.txt"
@@ -60,7 +61,7 @@ async def serving(packages: Path, directory: Path) -> AsyncIterator[str]:
     )  # fmt: skip
     try:
         async with asyncio.timeout(LONGEST_START):
-            while not await _is_there(port):
+            while not _is_there(process.pid, port):
                 assert process.returncode is None, "fhirsnake didn't start"
                 await asyncio.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
@@ -70,10 +71,9 @@ async def serving(packages: Path, directory: Path) -> AsyncIterator[str]:
         await process.wait()
 
 
-async def _is_there(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+def _is_there(pid: int, port: int) -> bool:
+    """Whether it listens: somebody else might, who got the port in between."""
+    with suppress(psutil.NoSuchProcess):
+        there = psutil.Process(pid).net_connections("tcp")
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in there)
+    return False
