@@ -131,6 +131,13 @@ class Pair:
                 deal.acknowledged = -1
                 assert (await self.step(http, deal)).status_code == 201
             shown = await self.send(http, "asker", "GET", f"/{deal.id}")
+            for _ in range(20):
+                if shown.status_code != 503:
+                    break
+                await asyncio.sleep(
+                    0.5
+                )  # its connections may be those to a database that is no more: told to come back, it does
+                shown = await self.send(http, "asker", "GET", f"/{deal.id}")
             assert shown.status_code == 200, f"{COURSE[deal.acknowledged]} was acknowledged: {shown.text}"
             now = COURSE.index(shown.json()["data"]["status"])
             assert deal.acknowledged <= now <= deal.tried, (

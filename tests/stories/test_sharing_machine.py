@@ -1246,7 +1246,7 @@ def test_the_server_lets_each_do_what_the_model_says(
         run_state_machine_as_test(
             Sharing,
             settings=settings(
-                max_examples=min(max(rounds // 2, 1), 600),
+                max_examples=min(max(rounds // 3, 1), 600),
                 stateful_step_count=60 if soaking else 34,
                 derandomize=not soaking,
                 database=None,

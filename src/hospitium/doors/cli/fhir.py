@@ -274,9 +274,9 @@ def authorities(server: str, file: Path | None, system: bool, as_json: bool) -> 
     believed = None if file is None else _authorities_in("file", file)
 
     async def deed(ctx: Context) -> FhirServer:
-        found = await queries.of_own_organization(ctx, (await _server(ctx, server)).id)
-        to = ServerChanges(found.name, found.base_url, found.allow_private_address, None, believed)
-        return await actions.change(ctx, found.id, to)
+        before = await queries.of_own_organization(ctx, (await _server(ctx, server)).id)
+        to = ServerChanges(before.name, before.base_url, before.allow_private_address, None, believed)
+        return await actions.change(ctx, before.id, to)
 
     _print(run(house().operate(Permission.KEEP_FHIR_SERVERS, deed)), as_json)
 
