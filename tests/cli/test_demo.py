@@ -63,7 +63,7 @@ def test_it_serves_what_it_prints_and_leaves_nothing_behind(
         if shutil.which("curl") is None or shutil.which("bash") is None:
             pytest.skip("NOT TESTED: the printed calls are made with bash and curl, which are not here")
         calls, _, mails = said.partition("in another terminal:\n")[2].partition("Register somebody")
-        assert calls.count("curl") == 13
+        assert calls.count("curl") == 16
         connecting, _, sharing = calls.partition("Prescriptions that are shared")
         sharing, _, inviting = sharing.partition("Harbor Clinic has handed")
         done = subprocess.run(
@@ -130,11 +130,19 @@ def a_mother_accepts_the_invite_for_her_son(said: str) -> None:
     told, _, calls = said.partition(":\n")
     for secret in (demo_world.CODE, demo_world.ANSWER):
         assert secret in told
-    calls = calls.partition("Whoever has no account")[0]
-    done = subprocess.run(["bash", "-euc", calls], capture_output=True, text=True, timeout=60, check=True)
+    accepting, _, reading = calls.partition("Whoever has no account")[0].partition("Any FHIR client")
+    reading = reading.partition("/console/my-record\n")[2]
+    done = subprocess.run(
+        ["bash", "-euc", accepting + reading], capture_output=True, text=True, timeout=60, check=True
+    )
     question, _, answers = done.stdout.partition("{")
     assert question == demo_world.QUESTION
-    persons, grant, records = split_documents("{" + answers)
+    persons, grant, records, patients, newest, looked = split_documents("{" + answers)
+    assert {one["resource"]["id"] for one in patients["entry"]} == {
+        one["accessiblePatientId"] for one in records
+    }
+    assert len(newest["entry"]) == 3
+    assert [one["interaction"] for one in looked["reads"]][-1] == "search"
     assert {one["firstName"]: one["relationship"] for one in persons["resources"]} == {
         "Elena": "Self",
         "Mateo": "Child",

@@ -150,6 +150,13 @@ question. Signed in, she accepts the invite for her son, and what she may read a
         -d '{{"securityCode": "{_TYPED}", "securityAnswer": "{ANSWER}", "personId": "{SON}"}}'
     curl -s {address}/FhirServers/records -H "Authorization: Bearer $ELENA"
 
+Any FHIR client reads these two and nothing else at {address}/fhir/{FHIR_SERVER}
+and whoever reads her son's is told to her; for the eye it is all at {address}/console/my-record
+
+    curl -s {address}/fhir/{FHIR_SERVER}/Patient -H "Authorization: Bearer $ELENA"
+    curl -s "{address}/fhir/{FHIR_SERVER}/Observation?_sort=-date&_count=3" -H "Authorization: Bearer $ELENA"
+    curl -s {address}/v1/persons/{SON}/reads -H "Authorization: Bearer $ELENA"
+
 Whoever has no account registers with the code. In a browser it is typed at {address}/console/code
 and what waits for pat@mail.example, who looks after her father, is at {address}/console/invites
 
