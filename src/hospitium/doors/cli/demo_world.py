@@ -135,6 +135,24 @@ Prescriptions that are shared with somebody, and those that are not:
     curl -s "{address}/{SHARING}/v2/connections?state=0" -H "Authorization: Bearer $PAT"
     curl -s -X POST {address}/{SHARING}/v2/connections/THE-TOKEN-OF-IT -H "Authorization: Bearer $PAT"
 
+{_of_a_mother(address)}
+Whoever has no account registers with the code. In a browser it is typed at {address}/console/code
+and what waits for pat@mail.example, who looks after her father, is at {address}/console/invites
+
+Register somebody, and read the mail that confirms the address; its link opens a page:
+
+    curl -s {address}/v1/accounts -H 'Content-Type: application/json' \\
+        -d '{{"email": "eve@mail.example", "password": "a quiet green harbour"}}'
+    HOSPITIUM_DATA={data} hospitium mailbox show latest
+
+Everything this server can be asked is described at {address}/openapi
+
+Stop with Ctrl-C; this world is then gone.
+"""
+
+
+def _of_a_mother(address: str) -> str:
+    return f"""\
 Harbor Clinic has handed a slip to the mother of Mateo, a patient: code {CODE}, and she knows the answer ({ANSWER}) to its
 question. Signed in, she accepts the invite for her son, and what she may read are two records, her own and his:
 
@@ -156,19 +174,6 @@ and whoever reads her son's is told to her; for the eye it is all at {address}/c
     curl -s {address}/fhir/{FHIR_SERVER}/Patient -H "Authorization: Bearer $ELENA"
     curl -s "{address}/fhir/{FHIR_SERVER}/Observation?_sort=-date&_count=3" -H "Authorization: Bearer $ELENA"
     curl -s {address}/v1/persons/{SON}/reads -H "Authorization: Bearer $ELENA"
-
-Whoever has no account registers with the code. In a browser it is typed at {address}/console/code
-and what waits for pat@mail.example, who looks after her father, is at {address}/console/invites
-
-Register somebody, and read the mail that confirms the address; its link opens a page:
-
-    curl -s {address}/v1/accounts -H 'Content-Type: application/json' \\
-        -d '{{"email": "eve@mail.example", "password": "a quiet green harbour"}}'
-    HOSPITIUM_DATA={data} hospitium mailbox show latest
-
-Everything this server can be asked is described at {address}/openapi
-
-Stop with Ctrl-C; this world is then gone.
 """
 
 
