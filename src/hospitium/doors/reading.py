@@ -64,9 +64,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_ROUNDS = 3  # in each of which somebody departed was found, and suspended; or what he may see changed while a server was asked
-DECISION_LASTS = (
-    1.0  # seconds: who waits longer for a remote server is decided about again before he is shown anything
-)
+DECISION_LASTS = 1.0
+"""Seconds: who waits longer for a remote server is decided about again before he is shown anything."""
 MOST_NEW = 2_000  # references that are noted of one answer
 MOST_NOTED = 100_000  # references that this process remembers to have noted
 _log = structlog.get_logger("hospitium.reading")

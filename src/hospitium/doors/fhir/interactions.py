@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from hospitium.doors.reading import Sight, Sought, Source
 
 Pairs: TypeAlias = "Sequence[tuple[str, str]]"
-ENOUGH = (
-    2 * 1024 * 1024
-)  # bytes of one patient's resources, after which no more are asked for: they are held until all of it is answered
+ENOUGH = 2 * 1024 * 1024
+"""Bytes of one patient's resources, after which no more are asked for: they are held until all of it is answered."""
 MOST_COUNTED = 2_000  # resources, which are looked at one by one
 _HOW = ("_format", "_elements", "_summary")  # a read is answered
 
