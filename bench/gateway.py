@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from bench import crowd, load, remote, sharing
 from bench.figures import Sheet, median, size
-from bench.ground import Server, ground
+from bench.ground import beside, ground
 from bench.load import Callers
 from hospitium.engine.fhir_servers import actions as servers
 from hospitium.engine.fhir_servers.actions import ServerForm
@@ -21,12 +18,12 @@ from hospitium.engine.ids import new_id
 from hospitium.engine.permissions import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from uuid import UUID
 
     import asyncpg
 
-    from bench.ground import Ground
+    from bench.ground import Ground, Server
     from bench.sharing import Person
     from hospitium.engine.context import Context
 
@@ -63,8 +60,8 @@ async def run() -> Sheet:
     rates: dict[str, list[tuple[float, float]]] = {"read": [], "page": []}
     async with (
         ground() as here,
-        _remote(0.0, megabytes) as quick,
-        _remote(PAUSE, megabytes) as slow,
+        beside("bench.remote", "0.0", str(megabytes)) as quick,
+        beside("bench.remote", str(PAUSE), str(megabytes)) as slow,
         here.server() as server,
     ):
         quick_id, slow_id, readers = await _prepare(here, quick, slow)
@@ -215,19 +212,6 @@ async def _grant(
             for person, patient in whom
         ],
     )
-
-
-@asynccontextmanager
-async def _remote(pause: float, pages: int) -> AsyncIterator[Server]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.remote", str(pause), str(pages), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        said = await process.stdout.readline()
-        yield Server(int(said.rsplit(b":", 1)[1]), process.pid)
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def _sheet(

@@ -110,6 +110,20 @@ class Ground:
 
 
 @asynccontextmanager
+async def beside(module: str, *words: str) -> AsyncIterator[Server]:
+    """Lend a process of a module of ours that serves, and has just said where."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, *words, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        said = await process.stdout.readline()
+        yield Server(int(said.rsplit(b":", 1)[1]), process.pid)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
 async def ground(**given: str) -> AsyncIterator[Ground]:
     """Lend a ground whose database runs; `given` are settings of the servers on it."""
     directory = _passable_directory()

@@ -8,20 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sys
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from bench import load
 from bench.constant import ADDRESS
 from bench.figures import Sheet, median, size, slowest_but
-from bench.ground import Server, ground
+from bench.ground import beside, ground
 from bench.load import Callers
 from hospitium.engine.secrets import ServiceKeyText
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import asyncpg
 
 AT_ONCE = 32
@@ -73,7 +69,7 @@ async def run() -> Sheet:
         async with here.connection() as connection:
             await _make(connection, key, accounts, grants, listed)
         chance = random.Random(grants)
-        async with here.server() as server, _constant() as constant:
+        async with here.server() as server, beside("bench.constant") as constant:
             with Callers() as callers:
                 single = [_single(chance, key, accounts, grants) for _ in range(each)]
                 many = [_many(chance, key, accounts, grants) for _ in range(each // BATCH)]
@@ -175,19 +171,6 @@ async def _listing(port: int, key: str, listed: int) -> float:
     if len(found) < listed:
         raise RuntimeError(f"only {len(found)} of {listed} were listed")
     return taken
-
-
-@asynccontextmanager
-async def _constant() -> AsyncIterator[Server]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.constant", stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        said = await process.stdout.readline()
-        yield Server(int(said.rsplit(b":", 1)[1]), process.pid)
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def _sheet(

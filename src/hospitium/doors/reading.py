@@ -269,7 +269,6 @@ class Reading:
                 if time.monotonic() - began > DECISION_LASTS:
                     before, decided = decided, await self._decide(request, server_id, what, asking)
                     if (decided.sight.within, decided.sight.base) != (before.sight.within, before.sight.base):
-                        outcome = NotFound("resource")
                         continue
             if isinstance(outcome, Refusal) or not await self._suspends(request, decided, outcome):
                 break

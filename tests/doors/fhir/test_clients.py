@@ -23,8 +23,8 @@ import pytest
 
 from cast import House
 from clinic import JANE, JIMMY
-from doors.fhir.ward import JANES, JIMMYS, PRACTITIONER, SHARED, Upstream, Ward, built_in, remote
-from fakes.evil_fhir import CANARY, Caller, EvilFhir, entry, page, resource
+from doors.fhir.ward import JANES, JIMMYS, PRACTITIONER, SHARED, Upstream, Ward, granted
+from fakes.evil_fhir import CANARY, Caller, entry, page, resource
 
 CLIENTS = Path(__file__).parent / "clients"
 PINS = Path(__file__).parents[3] / "requirements" / "fhir_clients.txt"
@@ -56,14 +56,7 @@ class Paging(Upstream):
 async def ward(house: House, request: pytest.FixtureRequest) -> AsyncIterator[Ward]:
     """A ward where jan was granted jane's record, and jimmy's lies between it."""
     kept = sorted((*JANES, *JIMMYS, *SHARED), key=lambda one: one["id"][::-1])  # j-1, x-1, j-2, x-2, …
-    if request.param == "built-in":
-        found = await built_in(house, *kept)
-        await found.grant()
-        yield found
-        return
-    async with EvilFhir.open(Paging(kept)) as evil:
-        found = await remote(house, evil)
-        await found.grant()
+    async with granted(house, request.param, kept, Paging) as found:
         yield found
 
 

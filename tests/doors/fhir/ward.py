@@ -7,6 +7,7 @@ told.
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from clinic import JANE, JIMMY, add_server, body, load
 from fakes.evil_fhir import CANARY, EvilFhir, answering, entry, outcome, page, resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from uuid import UUID
 
     import httpx
@@ -170,3 +171,20 @@ async def remote(house: House, evil: EvilFhir) -> Ward:
     """Open a ward whose FHIR server is elsewhere."""
     server_id = await add_server(house, base_url=evil.base, allow_private_address=True)
     return Ward(house, server_id, evil)
+
+
+@asynccontextmanager
+async def granted(
+    house: House, kind: str, kept: Sequence[dict[str, Any]], upstream: Any
+) -> AsyncIterator[Ward]:
+    """Open a ward of a kind where jan was granted jane's record; what is elsewhere answers as `upstream` does, and has heard nothing yet."""
+    if kind == "built-in":
+        found = await built_in(house, *kept)
+        await found.grant()
+        yield found
+        return
+    async with EvilFhir.open(upstream(kept)) as evil:
+        found = await remote(house, evil)
+        await found.grant()
+        evil.heard.clear()
+        yield found

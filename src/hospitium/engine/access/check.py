@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import FromClause, Select
 
+    from hospitium.engine.access.candidates import Rows
     from hospitium.engine.context import Context
 
 
@@ -118,6 +119,14 @@ def _gathering(asked: FromClause, *, open_only: bool) -> Query[tuple[int, Candid
     )
 
 
+def open_rows(asked: FromClause) -> Rows:
+    """Return the rows of every grant that reaches the account of `asked` (`subject_kind`, `subject_id`) along a road which is open; that the
+    grant is, and what it is on, their statement says."""
+    road = roads(asked, open_only=True)
+    source = asked.join(road, true()).join(grants, is_given_to(road))
+    return candidate_rows(source, road, subject_may_act(asked.c.subject_kind, asked.c.subject_id))
+
+
 def on_servers_of_account(*more: Any) -> Select[Any]:
     """Return the statement that finds every open grant on FHIR servers that reaches the account `subject_id`, each as a
     `Candidate` with `more` columns; for lists, which judge each as `decide` does."""
@@ -125,10 +134,8 @@ def on_servers_of_account(*more: Any) -> Select[Any]:
         bindparam("subject_kind", GranteeKind.ACCOUNT.value, type_=Text).label("subject_kind"),
         bindparam("subject_id", type_=Uuid).label("subject_id"),
     ).subquery("asked")
-    road = roads(asked, open_only=True)
-    source = asked.join(road, true()).join(grants, is_given_to(road))
-    rows = candidate_rows(source, road, subject_may_act(asked.c.subject_kind, asked.c.subject_id))
-    return rows.select(*more).where(grants.c.fhir_server_id.is_not(None), grants.c.ends_at.is_(None))
+    found = open_rows(asked).select(*more)
+    return found.where(grants.c.fhir_server_id.is_not(None), grants.c.ends_at.is_(None))
 
 
 _GATHER = _gathering(single(_ASKED, "asked"), open_only=False)

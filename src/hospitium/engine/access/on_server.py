@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import JSON, Select, Uuid, bindparam, func, literal_column, select, true
+from sqlalchemy import JSON, Select, Uuid, bindparam, func, literal_column, select
 
-from hospitium.engine.access.candidates import candidate_rows, is_given_to, roads, subject_may_act
+from hospitium.engine.access.check import open_rows
 from hospitium.engine.access.decide import Allowed, Candidate, decide
 from hospitium.engine.fhir_servers.credentials import SealedCredentials
 from hospitium.engine.fhir_servers.record import SERVER_COLUMNS, CredentialsKind, FhirServer, fhir_servers
@@ -92,9 +92,7 @@ def _reading(actor: Select[Any]) -> Query[Any]:
 
 def _candidates(asked: Any) -> Any:
     """Return every open grant on the FHIR server that reaches the account, as one array of objects: `_OnServer`."""
-    road = roads(asked, open_only=True)
-    source = asked.join(road, true()).join(grants, is_given_to(road))
-    row = candidate_rows(source, road, subject_may_act(asked.c.subject_kind, asked.c.subject_id))
+    row = open_rows(asked)
     columns = [getattr(row.row, name).label(name) for name in Candidate.__struct_fields__]
     found = (
         select(*columns, grants.c.resource_id)
