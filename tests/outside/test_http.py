@@ -17,22 +17,19 @@ import pytest
 from fakes import evil_fhir as evil
 from fakes.evil_fhir import EvilFhir
 from fakes.mail_server import make_certificate
-from hospitium.outside import http
+from hospitium.outside import exchange
 from hospitium.outside.addresses import Reach, reach
-from hospitium.outside.http import (
+from hospitium.outside.exchange import (
     Answer,
-    Blocked,
-    Egress,
+    Exchange,
     Garbled,
-    Limits,
     NoAnswer,
     Redirected,
-    SystemNames,
     TooLarge,
     TooSlow,
     Unreachable,
-    checked_url,
 )
+from hospitium.outside.http import Blocked, Egress, Limits, SystemNames, checked_url
 
 SMALL = Limits(connect=1.0, whole=2.0, body=100_000)
 PUBLIC = "93.184.216.34"
@@ -132,11 +129,13 @@ class Telephone:
         self.dead: set[str] = set()
         self.port = port
 
-    async def dial(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def dial(
+        self, kind: type[Exchange], address: str, port: int
+    ) -> tuple[asyncio.Transport, Exchange]:
         self.dialled.append((address, port))
         if address in self.dead:
             raise ConnectionRefusedError
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.get_running_loop().create_connection(kind, "127.0.0.1", self.port)
 
     async def names(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
@@ -159,7 +158,11 @@ async def egress() -> AsyncIterator[Egress]:
 
 async def ask(egress: Egress, url: str, *, limits: Limits = SMALL, allow_private: bool = True) -> Answer:
     return await egress.get(
-        url, headers={"Accept": "text/plain"}, allow_private=allow_private, authorities=None, limits=limits
+        checked_url(url, allow_private=allow_private),
+        headers={"Accept": "text/plain"},
+        allow_private=allow_private,
+        authorities=None,
+        limits=limits,
     )
 
 
@@ -357,7 +360,7 @@ async def test_a_header_that_would_be_two_never_leaves(egress: Egress) -> None:
     async with EvilFhir.open(evil.answering(b"{}")) as server:
         with pytest.raises(NoAnswer) as failed:
             await egress.get(
-                server.base,
+                checked_url(server.base, allow_private=True),
                 headers={"Accept": "a\r\nX-Evil: secret"},
                 allow_private=True,
                 authorities=None,
@@ -529,4 +532,4 @@ async def test_no_connection_is_left_behind(egress: Egress) -> None:
         async with asyncio.timeout(5):
             server.does = evil.answering(b"{}")
             assert (await ask(egress, server.base)).status == 200
-    assert http.MOST_PIECES > 1
+    assert exchange.MOST_PIECES > 1

@@ -9,6 +9,7 @@ that one (threats G-02).
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 
@@ -51,6 +52,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
+@lru_cache(1_000)
 def reach(text: str) -> Reach:
     """Return from where an address (as text, as a resolver gives it) can be reached; NEVER for what is no address."""
     try:

@@ -23,23 +23,17 @@ from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
 from hospitium.engine.json_text import parse
 from hospitium.engine.secrets import Secret
 from hospitium.outside.breaker import PAUSE, Breaker
+from hospitium.outside.exchange import NoAnswer, TooSlow, Unreachable
 from hospitium.outside.fhir_departures import Departure
 from hospitium.outside.fhir_pages import WAY, Found, NotAPage, most_on, page
-from hospitium.outside.http import (
-    LONGEST_URL,
-    Blocked,
-    Limits,
-    NoAnswer,
-    TooSlow,
-    Unreachable,
-    checked_url,
-)
+from hospitium.outside.http import LONGEST_URL, Blocked, Limits, checked_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-    from hospitium.outside.http import Answer, Egress
+    from hospitium.outside.exchange import Answer
+    from hospitium.outside.http import Egress, HttpUrl
 
 CONNECT = 3.0  # seconds
 WHOLE = 10.0  # seconds, while somebody waits to invite
@@ -142,6 +136,7 @@ class Metadata(msgspec.Struct, frozen=True):
 
 
 @lru_cache(1_000)
+@lru_cache(200)
 def base_url(text: str, *, allow_private: bool) -> str:
     """Return the base URL of a FHIR server in the one spelling that is kept. Raises Blocked, whose `reason` says what is wrong.
 
@@ -291,7 +286,7 @@ class RemoteFhir:
             return reason
 
     async def _got(
-        self, server: RemoteServer, url: str, headers: Mapping[str, str], limits: Limits
+        self, server: RemoteServer, url: HttpUrl, headers: Mapping[str, str], limits: Limits
     ) -> Answer:
         try:
             return await self._egress.get(
@@ -306,13 +301,14 @@ class RemoteFhir:
             raise Unreachable(blocked.kind) from None
 
 
-def _whole(server: RemoteServer, path: str, form: re.Pattern[str]) -> str:
+def _whole(server: RemoteServer, path: str, form: re.Pattern[str]) -> HttpUrl:
     """Return the URL of what is asked, as it will be sent: the base as it was checked, and what a question of this form looks like."""
     base = base_url(server.base_url, allow_private=server.allow_private)
     url = checked_url(base + path, allow_private=server.allow_private)
-    if not str(url).startswith(base) or not form.fullmatch(str(url).removeprefix(base)):
+    sent = str(url)
+    if not sent.startswith(base) or not form.fullmatch(sent.removeprefix(base)):
         raise Blocked("question")
-    return str(url)
+    return url
 
 
 def _is_away(outcome: Answer | NoAnswer) -> bool:

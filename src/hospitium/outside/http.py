@@ -15,33 +15,27 @@ import ipaddress
 import re
 import socket
 import ssl
-import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
-import h11
 import msgspec
 
 from hospitium.outside.addresses import Reach, reach
+from hospitium.outside.exchange import Exchange, NoAnswer, TooSlow, Unreachable, question
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
+    from hospitium.outside.exchange import Answer
 
 LONGEST_URL = 8_192  # characters
 MOST_ADDRESSES = 3  # of a name that are tried
-MOST_PIECES = 20_000  # an answer may come in; each costs time, however small it is
-MOST_HINTS = 100  # answers that are none yet (1xx)
-LARGEST_HEAD = 100 * 1024  # bytes
-AT_A_TIME = 64 * 1024  # bytes
 RESOLVING_AT_ONCE = 16
 _PORTS = {"http": 80, "https": 443}
 _ALPN = ["http/1.1"]
-_SWITCHING = 101  # to another protocol
 _FIRST_FREE_PORT = 1024
 _LAST_PORT = 65_535
 
@@ -66,14 +60,6 @@ _REASONS = {
 }
 
 
-class NoAnswer(Exception):
-    """A request got no answer that can be read: `kind` is a word of ours for why, never of the other side."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
 class Blocked(NoAnswer):
     """One doesn't go there: `kind` is what is wrong with the URL, or `address`; `reason` says it in words."""
 
@@ -81,26 +67,6 @@ class Blocked(NoAnswer):
     def reason(self) -> str:
         """What a URL must be or not be, to stand behind the name of a field."""
         return _REASONS[self.kind]
-
-
-class Unreachable(NoAnswer):
-    """Nobody is there whom one can talk to: the `name`, the `connection`, its `certificate` or `tls`, or it `broke`."""
-
-
-class TooSlow(NoAnswer):
-    """The `connection` or the `answer` took longer than it may."""
-
-
-class TooLarge(NoAnswer):
-    """The `body` is larger than it may be, or came in too many `pieces`."""
-
-
-class Redirected(NoAnswer):
-    """The answer is that it is somewhere else, where one doesn't go."""
-
-
-class Garbled(NoAnswer):
-    """What came isn't HTTP (`protocol`), or is packed in a way that can't be read (`encoding`)."""
 
 
 class HttpUrl(msgspec.Struct, frozen=True):
@@ -134,14 +100,6 @@ class Limits(msgspec.Struct, frozen=True):
     connect: float  # seconds for the connection, and again for its TLS
     whole: float  # seconds until the last byte is here
     body: int  # bytes, as they came and unpacked
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What was answered. `body` is read of a success (2xx) only: what a server says besides is not for us."""
-
-    status: int
-    content_type: str  # as it was sent; empty if it wasn't
-    body: bytes
 
 
 def checked_url(text: str, *, allow_private: bool) -> HttpUrl:
@@ -218,6 +176,7 @@ def _path(path: str) -> str:
     return path
 
 
+@lru_cache(1_000)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -274,8 +233,11 @@ def _believing(authorities: AuthoritiesPem) -> ssl.SSLContext:
     return context
 
 
-async def _dial(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection(address, port, limit=AT_A_TIME)
+Dial: TypeAlias = "Callable[[type[Exchange], str, int], Awaitable[tuple[asyncio.Transport, Exchange]]]"
+
+
+async def _dial(kind: type[Exchange], address: str, port: int) -> tuple[asyncio.Transport, Exchange]:
+    return await asyncio.get_running_loop().create_connection(kind, address, port)
 
 
 class Egress:
@@ -285,7 +247,7 @@ class Egress:
         self,
         *,
         names: Callable[[str, int], Awaitable[Sequence[str]]] | None = None,
-        dial: Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = _dial,
+        dial: Dial = _dial,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         """`names` resolves, `dial` connects to an address, `trust` says whose certificates are believed: those of the system."""
@@ -296,21 +258,32 @@ class Egress:
 
     async def get(
         self,
-        url: str,
+        url: HttpUrl,
         *,
         headers: Mapping[str, str],
         allow_private: bool,
         authorities: AuthoritiesPem | None,
         limits: Limits,
     ) -> Answer:
-        """Ask for what is at a URL, with these headers, `Host`, and no other. Raises the kinds of NoAnswer.
+        """Ask for what is at a URL that was checked, with these headers, `Host`, and no other. Raises the kinds of NoAnswer.
 
-        `authorities`: whose certificates are believed; None: the system's.
+        `allow_private`: as when it was checked; `authorities`: whose certificates are believed; None: the system's.
         """
-        checked = checked_url(url, allow_private=allow_private)
-        return await self._ask(
-            "GET", checked, headers, allow_private=allow_private, authorities=authorities, limits=limits
-        )
+        asked = question(url.target, url.authority, headers)
+        try:
+            async with asyncio.timeout(limits.whole):
+                addresses = await self._addresses(url, allow_private=allow_private)
+                transport, exchange = await self._connected(url.port, addresses, limits.connect)
+                try:
+                    if url.scheme == "https":
+                        transport = await self._wrapped(
+                            transport, exchange, url.host, authorities, limits.connect
+                        )
+                    return await exchange.ask(transport, asked, limits.body)
+                finally:
+                    transport.abort()  # however far it got, without taking leave
+        except TimeoutError:
+            raise TooSlow("answer") from None
 
     def _trusted(self, authorities: AuthoritiesPem | None) -> ssl.SSLContext:
         """Return whose certificates are believed. The system's are read by the first who asks, because that takes a tenth of a second."""
@@ -325,34 +298,6 @@ class Egress:
         """Let go of what is kept between requests."""
         self._system_names.close()
 
-    async def _ask(
-        self,
-        method: str,
-        url: HttpUrl,
-        headers: Mapping[str, str],
-        *,
-        allow_private: bool,
-        authorities: AuthoritiesPem | None,
-        limits: Limits,
-    ) -> Answer:
-        said = [("Host", url.authority), *headers.items()]
-        try:
-            request = h11.Request(method=method, target=url.target, headers=said)
-        except h11.LocalProtocolError:  # whose words hold what was wrong, and that may be a secret
-            raise Garbled("protocol") from None
-        try:
-            async with asyncio.timeout(limits.whole):
-                addresses = await self._addresses(url, allow_private=allow_private)
-                reader, writer = await self._connected(url.port, addresses, limits.connect)
-                try:
-                    if url.scheme == "https":
-                        await self._wrap(writer, url.host, authorities, limits.connect)
-                    return await _Exchange(reader, writer).ask(request, limits.body)
-                finally:
-                    writer.transport.abort()  # however far it got, without taking leave
-        except TimeoutError:
-            raise TooSlow("answer") from None
-
     async def _addresses(self, url: HttpUrl, *, allow_private: bool) -> tuple[str, ...]:
         """Return where a URL leads, once and for all; Blocked if any of it is where one doesn't go."""
         found = (url.host,) if _is_address(url.host) else tuple(await self._names(url.host, url.port))
@@ -364,26 +309,34 @@ class Egress:
 
     async def _connected(
         self, port: int, addresses: tuple[str, ...], patience: float
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    ) -> tuple[asyncio.Transport, Exchange]:
         """Connect to the first of the addresses that were judged where somebody is, whatever name they were found by."""
         failed: NoAnswer = Unreachable("connection")
         for address in addresses:
             try:
                 async with asyncio.timeout(patience / len(addresses)):
-                    return await self._dial(address, port)
+                    return await self._dial(Exchange, address, port)
             except TimeoutError:
                 failed = TooSlow("connection")
             except OSError:
                 failed = Unreachable("connection")
         raise failed
 
-    async def _wrap(
-        self, writer: asyncio.StreamWriter, host: str, authorities: AuthoritiesPem | None, patience: float
-    ) -> None:
+    async def _wrapped(
+        self,
+        transport: asyncio.Transport,
+        exchange: Exchange,
+        host: str,
+        authorities: AuthoritiesPem | None,
+        patience: float,
+    ) -> asyncio.Transport:
         """Begin TLS with whoever has a certificate for this name, by one who is believed."""
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(patience):
-                await writer.start_tls(self._trusted(authorities), server_hostname=host)
+                wrapped = await loop.start_tls(
+                    transport, exchange, self._trusted(authorities), server_hostname=host
+                )
         except TimeoutError:
             raise TooSlow("connection") from None
         except ssl.SSLCertVerificationError:
@@ -392,98 +345,6 @@ class Egress:
             raise Unreachable("tls") from None
         except OSError:
             raise Unreachable("connection") from None
-
-
-class _Exchange:
-    """One question and its answer on a connection of their own (RFC 9112, as h11 reads it)."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
-
-    async def ask(self, request: h11.Request, most: int) -> Answer:
-        """Send a request without a body; return its answer, of which at most so many bytes. Raises the kinds of NoAnswer."""
-        asked = (self._protocol.send(request) or b"") + (self._protocol.send(h11.EndOfMessage()) or b"")
-        with suppress(OSError):  # some answer, and hang up, before they have heard it all
-            self._writer.write(asked)
-            await self._writer.drain()
-        head = await self._head()
-        status, content_type = head.status_code, _header(head, b"content-type")
-        if 300 <= status < 400:  # noqa: PLR2004
-            raise Redirected(str(status))
-        if not 200 <= status < 300:  # noqa: PLR2004
-            return Answer(status, content_type, b"")
-        length = _header(head, b"content-length")
-        if length.isdecimal() and int(length[:20]) > most:
-            raise TooLarge("body")
-        return Answer(status, content_type, await self._body(_header(head, b"content-encoding"), most))
-
-    async def _head(self) -> h11.Response | h11.InformationalResponse:
-        for _ in range(MOST_HINTS):
-            event = await self._event()
-            if isinstance(event, h11.Response):
-                return event
-            if isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING:
-                return event
-        raise TooSlow("answer")
-
-    async def _body(self, coding: str, most: int) -> bytes:
-        unpacked = _Unpacking(coding.strip().lower())
-        body, came, number = bytearray(), 0, 0
-        while isinstance(event := await self._event(), h11.Data):
-            number += 1
-            came += len(event.data)
-            if number > MOST_PIECES:
-                raise TooLarge("pieces")
-            if came > most:
-                raise TooLarge("body")
-            body += unpacked.next(event.data, most + 1 - len(body))
-            if len(body) > most:
-                raise TooLarge("body")
-        unpacked.end()
-        return bytes(body)
-
-    async def _event(self) -> object:
-        while True:
-            try:
-                event = self._protocol.next_event()
-            except h11.RemoteProtocolError:
-                raise Garbled("protocol") from None
-            if event is not h11.NEED_DATA:
-                return event
-            try:
-                came = await self._reader.read(AT_A_TIME)
-            except OSError:
-                raise Unreachable("broke") from None
-            if not came and self._protocol.their_state is h11.SEND_RESPONSE:
-                raise Unreachable("broke")
-            self._protocol.receive_data(came)
-
-
-class _Unpacking:
-    """Takes an answer out of its gzip, if it is in one, and never more of it than was asked for. We don't offer to; some do all the same."""
-
-    def __init__(self, coding: str) -> None:
-        if coding not in ("", "identity", "gzip", "x-gzip"):
-            raise Garbled("encoding")
-        self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if "gzip" in coding else None
-
-    def next(self, piece: bytes, most: int) -> bytes:
-        """Return what the next piece holds, at most so many bytes (one at least)."""
-        if self._gzip is None:
-            return piece
-        try:
-            return self._gzip.decompress(piece, most)
-        except zlib.error:
-            raise Garbled("encoding") from None
-
-    def end(self) -> None:
-        """Be told that this was all. Raises Garbled if it can't be."""
-        if self._gzip is not None and not self._gzip.eof:
-            raise Garbled("encoding")
-
-
-def _header(head: h11.Response | h11.InformationalResponse, name: bytes) -> str:
-    """Return the value of a header, its name in lower case; with commas between where it came more than once."""
-    return b", ".join(value for given, value in head.headers if given == name).decode("latin-1")
+        if wrapped is None:  # the other side has hung up already
+            raise Unreachable("connection")
+        return wrapped

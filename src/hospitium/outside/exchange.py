@@ -1,0 +1,234 @@
+"""One question and its answer on a connection of their own (RFC 9112, as llhttp reads it): what is taken of an answer, and how much.
+
+The parser holds nothing back but the header it is in, and what it is strict about (two lengths, folded lines, what isn't HTTP) is Garbled.
+The end of the connection is the end of an answer that said neither how long it is nor that it comes in chunks, and of no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_PIECES = 20_000  # an answer may come in; each costs time, however small it is
+MOST_HINTS = 100  # answers that are none yet (1xx)
+LARGEST_HEAD = 100 * 1024  # bytes
+LARGEST_FRAME = 16  # bytes around a piece
+_SWITCHING = 101  # to another protocol
+_VERSIONS = ("1.0", "1.1")
+_READ = frozenset({b"content-type", b"content-encoding", b"content-length", b"transfer-encoding"})
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?|")
+
+
+class NoAnswer(Exception):
+    """A request got no answer that can be read: `kind` is a word of ours for why, never of the other side."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Unreachable(NoAnswer):
+    """Nobody is there whom one can talk to: the `name`, the `connection`, its `certificate` or `tls`, or it `broke`."""
+
+
+class TooSlow(NoAnswer):
+    """The `connection` or the `answer` took longer than it may."""
+
+
+class TooLarge(NoAnswer):
+    """The `body` is larger than it may be, or came in too many `pieces`."""
+
+
+class Redirected(NoAnswer):
+    """The answer is that it is somewhere else, where one doesn't go."""
+
+
+class Garbled(NoAnswer):
+    """What came isn't HTTP (`protocol`), or is packed in a way that can't be read (`encoding`)."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was answered. `body` is read of a success (2xx) only: what a server says besides is not for us."""
+
+    status: int
+    content_type: str  # as it was sent; empty if it wasn't
+    body: bytes
+
+
+def question(target: str, authority: str, headers: Mapping[str, str]) -> bytes:
+    """Return a GET as it is sent, with `Host`, these headers and no other. Raises Garbled, which doesn't say what was wrong: it may be a secret.
+
+    `target`: path and query, `authority`: host and port, both of a URL that was checked.
+    """
+    lines = [f"GET {target} HTTP/1.1", f"Host: {authority}"]
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise Garbled("protocol")
+        lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+class Exchange(asyncio.Protocol):
+    """A connection, for one question. The methods from `connection_made` on are called by its transport and by the parser."""
+
+    def __init__(self) -> None:
+        self._outcome: Answer | NoAnswer | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._parser = HttpResponseParser(self)
+        self._most: int | None = None  # bytes of a body; None before anything was asked
+        self._said: dict[bytes, bytes] = {}
+        self._head = self._around = self._came = self._pieces = self._hints = 0
+        self._status = 0  # of an answer whose head is here, and whose body is read
+        self._body = bytearray()
+        self._unpacked: _Unpacking | None = None
+
+    async def ask(self, transport: asyncio.WriteTransport, asked: bytes, most: int) -> Answer:
+        """Send a question; return its answer, of which at most so many bytes. Raises the kinds of NoAnswer."""
+        self._most = most
+        if self._outcome is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            transport.write(asked)
+            await self._waiting
+        if not isinstance(self._outcome, Answer):
+            raise self._outcome or Unreachable("broke")
+        return self._outcome
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._most is None:  # what came before anything was asked, and before TLS, is nobody's answer
+            self._settle(Garbled("protocol"))
+        if self._outcome is not None:
+            return
+        self._around += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._succeed(b"")
+        except HttpParserError:
+            self._settle(Garbled("protocol"))
+        if self._around > LARGEST_HEAD + LARGEST_FRAME * self._pieces:
+            self._settle(Garbled("protocol"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Find out whether all of it is here."""
+        if exc is not None or not self._status:
+            self._settle(Unreachable("broke"))
+        elif self._said.keys().isdisjoint((b"content-length", b"transfer-encoding")):
+            self.on_message_complete()
+        else:
+            self._settle(Garbled("protocol"))
+
+    # -- as the parser reads it ------------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, if it is one that is read; or what stands behind the body in the manner of one."""
+        self._head += len(name) + len(value)
+        if self._head > LARGEST_HEAD:
+            self._settle(Garbled("protocol"))
+        elif not self._status and (known := name.lower()) in _READ:
+            self._said[known] = b", ".join([self._said[known], value]) if known in self._said else value
+
+    def on_headers_complete(self) -> None:
+        """Judge an answer by its head."""
+        status = self._parser.get_status_code()
+        if self._parser.get_http_version() not in _VERSIONS:
+            self._settle(Garbled("protocol"))
+        elif status < 200 and status != _SWITCHING:  # noqa: PLR2004
+            self._hints += 1
+            self._said.clear()
+            if self._hints == MOST_HINTS:
+                self._settle(TooSlow("answer"))
+        elif 300 <= status < 400:  # noqa: PLR2004
+            self._settle(Redirected(str(status)))
+        else:
+            self._status = status
+            self._begin()
+
+    def _begin(self) -> None:
+        if not 200 <= self._status < 300:  # noqa: PLR2004
+            self._succeed(b"")
+            return
+        length = self._said.get(b"content-length", b"")
+        if length and int(length) > self._at_most:
+            self._settle(TooLarge("body"))
+            return
+        try:
+            self._unpacked = _Unpacking(self._said.get(b"content-encoding", b"").strip().lower())
+        except Garbled as problem:
+            self._settle(problem)
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of a body."""
+        self._pieces += 1
+        self._came += len(piece)
+        self._around -= len(piece)
+        if self._outcome is not None or self._unpacked is None:
+            return
+        if self._pieces > MOST_PIECES:
+            self._settle(TooLarge("pieces"))
+            return
+        try:
+            self._body += self._unpacked.next(piece, self._at_most + 1 - len(self._body))
+        except Garbled as problem:
+            self._settle(problem)
+        if max(self._came, len(self._body)) > self._at_most:
+            self._settle(TooLarge("body"))
+
+    def on_message_complete(self) -> None:
+        """Answer with what is here, if this was more than a hint."""
+        if self._outcome is not None or self._unpacked is None:
+            return
+        try:
+            self._unpacked.end()
+        except Garbled as problem:
+            self._settle(problem)
+        else:
+            self._succeed(bytes(self._body))
+
+    @property
+    def _at_most(self) -> int:
+        return self._most or 0
+
+    def _succeed(self, body: bytes) -> None:
+        content_type = self._said.get(b"content-type", b"").decode("latin-1")
+        self._settle(Answer(self._status, content_type, body))
+
+    def _settle(self, outcome: Answer | NoAnswer) -> None:
+        """Keep the first outcome; what comes after it changes nothing."""
+        if self._outcome is not None:
+            return
+        self._outcome = outcome
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+
+class _Unpacking:
+    """Takes an answer out of its gzip, if it is in one, and never more of it than was asked for. We don't offer to; some do all the same."""
+
+    def __init__(self, coding: bytes) -> None:
+        if coding not in (b"", b"identity", b"gzip", b"x-gzip"):
+            raise Garbled("encoding")
+        self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if b"gzip" in coding else None
+
+    def next(self, piece: bytes, most: int) -> bytes:
+        """Return what the next piece holds, at most so many bytes (one at least)."""
+        if self._gzip is None:
+            return piece
+        try:
+            return self._gzip.decompress(piece, most)
+        except zlib.error:
+            raise Garbled("encoding") from None
+
+    def end(self) -> None:
+        """Be told that this was all. Raises Garbled if it can't be."""
+        if self._gzip is not None and not self._gzip.eof:
+            raise Garbled("encoding")
