@@ -34,6 +34,7 @@ from hospitium.doors.native import errors as native_errors, routes as native
 from hospitium.doors.openapi.published import Published
 from hospitium.doors.passwords import PasswordGate
 from hospitium.doors.radorderpad import errors as radorderpad_errors, routes as radorderpad
+from hospitium.doors.readers import Readers
 from hospitium.doors.reading import Reading
 from hospitium.doors.recording import Recorder
 from hospitium.doors.routing import undeclared
@@ -158,7 +159,7 @@ def parts_of(
         egress=egress,
         remote_fhir=RemoteFhir(egress, clock),
         recorder=Recorder(database, clock),
-        reading=Reading(),
+        reading=Reading(Readers(database, clock, access_tokens, watch)),
         invite_life=settings.invite_life,
         rules=settings.rules,
         registration=settings.registration,

@@ -17,6 +17,7 @@ from hospitium.doors import recording
 from hospitium.doors.recording import Recorder
 from hospitium.engine.actor import Actor, ActorKind
 from hospitium.engine.errors import Unavailable
+from hospitium.engine.reads.actions import record_all
 from reading import a_read, on_record
 
 if TYPE_CHECKING:
@@ -85,25 +86,25 @@ async def test_what_cannot_be_put_on_record_is_unavailable(desk: Desk) -> None:
 async def test_control_told_before_the_commit_it_would_be_told_of_what_is_not_on_record(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def hasty(self: Recorder, batch: Any) -> None:
-        for one in batch:
-            one.written.set_result(None)
+    async def hasty(*_: Any) -> None:
+        return
 
-    monkeypatch.setattr(Recorder, "_commit", hasty)
+    monkeypatch.setattr(recording, "record_all", hasty)
     await desk.reads()
     assert await desk.on_record() == {}
 
 
-async def test_many_at_once_are_all_on_record_in_few_transactions(desk: Desk) -> None:
+async def test_many_at_once_are_all_on_record_in_few_transactions(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     transactions = 0
-    commit = Recorder._commit
 
-    async def counting(self: Recorder, batch: Any) -> None:
+    async def counting(*given: Any) -> None:
         nonlocal transactions
         transactions += 1
-        await commit(self, batch)
+        await record_all(*given)
 
-    desk.recorder._commit = counting.__get__(desk.recorder)  # type: ignore[method-assign]
+    monkeypatch.setattr(recording, "record_all", counting)
     await asyncio.gather(*(desk.reads() for _ in range(AT_ONCE)))
     assert await desk.on_record() == {"shown": AT_ONCE}
     assert transactions <= AT_ONCE / 4

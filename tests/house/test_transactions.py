@@ -9,7 +9,6 @@ from house.tree import calls, modules, texts
 COMMITTERS = {"storage/database.py", "storage/schema.py", "storage/migrations/env.py"}
 EDGES = {
     "app.py",
-    "doors/recording.py",
     "doors/service_key_use.py",
     "doors/unit_of_work.py",
     "doors/cli/backup.py",

@@ -23,8 +23,8 @@ from hospitium.engine.errors import FhirServerAway
 from hospitium.engine.fhir_servers.authorities import AuthoritiesPem, authorities_in
 from hospitium.engine.secrets import Secret
 from hospitium.outside import breaker, http
-from hospitium.outside.fhir import Bearer, RemoteFhir, RemoteServer
 from hospitium.outside.exchange import Answer, Unreachable
+from hospitium.outside.fhir import Bearer, RemoteFhir, RemoteServer
 from hospitium.outside.http import Egress, Limits, checked_url
 
 SMALL = Limits(connect=1.0, whole=2.0, body=100_000)
@@ -54,7 +54,13 @@ async def ask(
 ) -> Answer:
     url = f"https://{host}:{server.port}/fhir"
     headers = {"Authorization": TOKEN.authorization}
-    return await egress.get(checked_url(url, allow_private=True), headers=headers, allow_private=True, authorities=authorities, limits=SMALL)
+    return await egress.get(
+        checked_url(url, allow_private=True),
+        headers=headers,
+        allow_private=True,
+        authorities=authorities,
+        limits=SMALL,
+    )
 
 
 async def is_refused(

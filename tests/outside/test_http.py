@@ -10,7 +10,7 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -129,9 +129,7 @@ class Telephone:
         self.dead: set[str] = set()
         self.port = port
 
-    async def dial(
-        self, kind: type[Exchange], address: str, port: int
-    ) -> tuple[asyncio.Transport, Exchange]:
+    async def dial(self, kind: type[Exchange], address: str, port: int) -> tuple[asyncio.Transport, Exchange]:
         self.dialled.append((address, port))
         if address in self.dead:
             raise ConnectionRefusedError
@@ -474,6 +472,15 @@ async def test_it_doesnt_wait_for_a_handshake_that_never_comes() -> None:
         (evil.saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x"), Garbled),
         (evil.saying(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), Garbled),
         (evil.saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;" + b"x" * 200_000 + b"\r\n{}\r\n0\r\n\r\n"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + b"X-T: 12345678\r\n" * 10_000 + b"\r\n"), Garbled),
+        (evil.saying(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}"), Garbled),
+        (evil.saying(b"HTTP/1.1 200 OK\r\nContent-Le"), Unreachable),
         (evil.answering(b"{}", headers=[(f"X-{number}", "1" * 20) for number in range(10_000)]), Garbled),
         (evil.answering(b"{}", headers=[("X-Long", "1" * 1_000_000)]), Garbled),
         (evil.answering(b"{}", headers=[("Content-Encoding", "br")]), Garbled),
@@ -491,6 +498,63 @@ async def test_what_cant_be_read_is_said_in_a_word(
     told = "".join(traceback.format_exception(failed.value))
     assert "another exception" not in told
     assert "direct cause" not in told
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Type: a/b\r\n\r\n{}",
+        b"HTTP/1.1 103 Early\r\nContent-Type: x/y\r\n\r\nHTTP/1.1 200\r\nContent-Type: a/b\r\nConnection: close\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\nContent-Type: x/y\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nCONTENT-TYPE: a/b\r\nContent-Length: 2 \r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nUpgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["until it hangs up", "after a hint", "in chunks", "by its length", "offering an upgrade"],
+)
+async def test_what_can_be_read_in_one_way_is(egress: Egress, said: bytes) -> None:
+    async with EvilFhir.open(evil.saying(said)) as server:
+        assert await ask(egress, server.base) == Answer(200, "a/b", b"{}")
+
+
+async def test_a_change_of_protocol_is_no_success(egress: Egress) -> None:
+    switching = evil.saying(b"HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n{}")
+    async with EvilFhir.open(switching) as server:
+        assert await ask(egress, server.base) == Answer(101, "", b"")
+
+
+async def test_what_is_said_before_it_is_asked_is_no_answer(tmp_path) -> None:
+    """Somebody on the way says something in plain before the handshake with the right server: it must not be taken for that one's answer."""
+    context, certificate = make_certificate(tmp_path, names=("fhir.example",))
+    trust = ssl.create_default_context(cafile=certificate)
+    planted = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplanted"
+
+    async with EvilFhir.open(evil.answering(b"{}"), tls=context) as server:
+
+        async def on_the_way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(planted)
+            await writer.drain()
+            there, back = await asyncio.open_connection("127.0.0.1", server.port)
+            with suppress(OSError):
+                while piece := await reader.read(65_536):
+                    back.write(piece)
+                    writer.write(await there.read(65_536))
+            back.close()
+            writer.close()
+
+        listener = await asyncio.start_server(on_the_way, "127.0.0.1", 0)
+        between = listener.sockets[0].getsockname()[1]
+
+        async def dial(kind: type[Exchange], _: str, __: int) -> tuple[asyncio.Transport, Exchange]:
+            found = await asyncio.get_running_loop().create_connection(kind, "127.0.0.1", between)
+            await asyncio.sleep(0.02)  # so that it is here before anything is asked
+            return found
+
+        egress = Egress(names=Telephone([PUBLIC]).names, dial=dial, trust=trust)
+        for url in ("https://fhir.example:8443/", f"http://127.0.0.1:{between}/"):
+            with pytest.raises(Garbled):
+                await ask(egress, url, allow_private="https" not in url)
+        await egress.close()
+        listener.close()
 
 
 async def test_a_port_where_nobody_listens_is_unreachable(egress: Egress) -> None:

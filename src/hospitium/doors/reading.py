@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from hospitium.doors.fhir_patients import Reachable
+    from hospitium.doors.readers import Readers
     from hospitium.engine.access.on_server import Reader, ServerReach
     from hospitium.engine.actor import Actor
     from hospitium.engine.context import Context
@@ -78,6 +79,11 @@ class What(NamedTuple):
     type: str
     resource_id: str | None = None
     said: object = None
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether it is of a type about nobody, which a resource that one may see has to refer to."""
+        return self.type in DEFINITIONS.shared
 
 
 class Sought(NamedTuple):
@@ -249,7 +255,8 @@ class _Decided(NamedTuple, Generic[T]):
 class Reading:
     """Reads FHIR servers for whoever asks a door."""
 
-    def __init__(self) -> None:
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
         self._noted: set[tuple[UUID, str | None, Reference]] = set()
 
     async def read(
@@ -330,18 +337,25 @@ class Reading:
             if server is None:
                 raise NotFound("FHIR server")
             known: list[str] = []
-            if what.type in DEFINITIONS.shared and what.resource_id is not None and reach.patients:
+            if what.may_be_shared and what.resource_id is not None and reach.patients:
                 known = await referring.referring(ctx, server_id, what.type, what.resource_id, reach.patients)
             sight = Sight(account_id, server, reach, frozenset(known))
             if reach.is_nothing:
                 return _Decided(ctx.actor, server, sight, None, NotFound("resource"))
             if server.kind is ServerKind.REMOTE:
-                where = fhir_patients.Reachable(server, reader.credentials)
-                return _Decided(ctx.actor, server, sight, where, None)
+                self._readers.note(reader)
+                return _elsewhere(reader, server, sight)
             return _Decided(
                 ctx.actor, server, sight, None, await _outcome(asking, Here(ctx, server_id), sight)
             )
 
+        if not what.may_be_shared:
+            reader = await self._readers.found(request, server_id)
+            if reader is not None:
+                account_id, server = reader.actor.account_id, reader.server
+                assert account_id is not None  # likewise  # noqa: S101
+                assert server is not None  # nobody is found who may read nothing  # noqa: S101
+                return _elsewhere(reader, server, Sight(account_id, server, reader.reach, frozenset()))
         return await self._find_out(request, server_id, decide)
 
     async def _ask_elsewhere(
@@ -400,6 +414,11 @@ class Reading:
         if len(self._noted) + len(new) > MOST_NOTED:
             self._noted.clear()
         self._noted |= {(server_id, base, one) for one in new}
+
+
+def _elsewhere(reader: Reader, server: FhirServer, sight: Sight) -> _Decided[Any]:
+    where = fhir_patients.Reachable(server, reader.credentials)
+    return _Decided(reader.actor, server, sight, where, None)
 
 
 async def _outcome(asking: Asking[T], source: Source, sight: Sight) -> Shown[T] | Refusal:

@@ -42,8 +42,9 @@ _CANT_ENTER = (
 _COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
-READERS = 2
-"""How many connections there are for `reading`, besides those of the pool; and one more for `answers`."""
+READERS = 3
+"""How many connections there are for `reading`, besides those of the pool; and one more for `answers`. Whoever reads together takes turns by
+itself, so that there is one for each at any time: two for questions, one for readers of FHIR servers."""
 # A transaction that was forgotten, or waits behind one, must not hold others up for ever.
 _SESSION = {
     "application_name": "hospitium",
@@ -158,7 +159,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
-        """Lend one of two connections for one statement that changes nothing: it is a transaction by itself, which spares two round
+        """Lend one of a few connections for one statement that changes nothing: it is a transaction by itself, which spares two round
         trips, and is planned once.
 
         Raises DatabaseUnavailable, Collision; what the body raises passes through.

@@ -10,8 +10,7 @@ import pytest
 from clinic import JANE, JIMMY, body
 from doors.fhir.ward import CANARY, JANES, Upstream, Ward, remote
 from fakes.evil_fhir import EvilFhir, answering, entry, outcome, page, resource
-from hospitium.doors import reading
-from hospitium.doors.recording import Recorder
+from hospitium.doors import reading, recording
 from hospitium.storage.database import Database, DatabaseUnavailable
 from hospitium.storage.statements import Query, Statement
 
@@ -96,7 +95,7 @@ async def test_what_cant_be_put_on_record_is_not_shown(ward: Ward, monkeypatch: 
     async def fails(*_: Any) -> None:
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(Recorder, "_commit", fails)
+    monkeypatch.setattr(recording, "record_all", fails)
     for path in (f"Patient/{JANE}", "Observation", f"Patient/{JANE}/$everything", f"Patient/{JIMMY}"):
         answered = await ward.get(path)
         assert (answered.status_code, "Doe" in answered.text, "valueQuantity" in answered.text) == (

@@ -20,7 +20,7 @@ from hospitium.engine.actor import Actor, ActorKind
 from hospitium.engine.errors import Busy, SessionEnded, Unavailable
 from hospitium.engine.permissions import Permission, require
 from hospitium.engine.service_keys.record import NO_KEY
-from hospitium.storage.database import READERS, Collision, DatabaseUnavailable
+from hospitium.storage.database import Collision, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hospitium.engine.secrets import ServiceKeyText
     from hospitium.storage.database import Database
 
-WORKERS = READERS
+WORKERS = 2
 ENOUGH = 64  # questions that are worth a statement beside the one that runs
 MOST_IN_A_STATEMENT = 1_000
 MOST_WAITING = 20_000  # questions of one key

@@ -119,12 +119,16 @@ def _gathering(asked: FromClause, *, open_only: bool) -> Query[tuple[int, Candid
     )
 
 
-def open_rows(asked: FromClause) -> Rows:
+def open_rows(asked: FromClause, *, in_from: bool) -> Rows:
     """Return the rows of every grant that reaches the account of `asked` (`subject_kind`, `subject_id`) along a road which is open; that the
-    grant is, and what it is on, their statement says."""
+    grant is, and what it is on, their statement says. `in_from`: `asked` stands in its FROM; else it is correlated with that."""
     road = roads(asked, open_only=True)
-    source = asked.join(road, true()).join(grants, is_given_to(road))
-    return candidate_rows(source, road, subject_may_act(asked.c.subject_kind, asked.c.subject_id))
+    source = asked.join(road, true()) if in_from else road
+    return candidate_rows(
+        source.join(grants, is_given_to(road)),
+        road,
+        subject_may_act(asked.c.subject_kind, asked.c.subject_id),
+    )
 
 
 def on_servers_of_account(*more: Any) -> Select[Any]:
@@ -134,7 +138,7 @@ def on_servers_of_account(*more: Any) -> Select[Any]:
         bindparam("subject_kind", GranteeKind.ACCOUNT.value, type_=Text).label("subject_kind"),
         bindparam("subject_id", type_=Uuid).label("subject_id"),
     ).subquery("asked")
-    found = open_rows(asked).select(*more)
+    found = open_rows(asked, in_from=True).select(*more)
     return found.where(grants.c.fhir_server_id.is_not(None), grants.c.ends_at.is_(None))
 
 

@@ -1,7 +1,7 @@
 """Who reads a FHIR server, and which patients he may read there by which grants: one statement, the same rule as every question.
 
 It finds the session and whose it is, the server, what it takes to ask that one, and every open grant on it that reaches the account. So what
-is decided is of one instant, and costs one round trip.
+is decided is of one instant, and costs one round trip; of several who ask at the same time, one for them all.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from sqlalchemy import JSON, Select, Uuid, bindparam, func, literal_column, select
 
-from hospitium.engine.access.check import open_rows
+from hospitium.engine.access.check import open_rows, unnested
 from hospitium.engine.access.decide import Allowed, Candidate, decide
 from hospitium.engine.fhir_servers.credentials import SealedCredentials
 from hospitium.engine.fhir_servers.record import SERVER_COLUMNS, CredentialsKind, FhirServer, fhir_servers
 from hospitium.engine.grants.record import GranteeKind, ResourceKind, grants
 from hospitium.engine.levels import Level
 from hospitium.engine.secrets import SessionCookie
-from hospitium.engine.sessions.queries import BY_COOKIE, BY_ID, ActorRow
+from hospitium.engine.sessions.queries import IS_COOKIE, IS_ID, ActorRow, acting
 from hospitium.engine.sessions.record import sessions
 from hospitium.storage.statements import Query, pair, scalar, struct, triple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hospitium.storage.database import Transaction
 
 
-class _OnServer(Candidate, frozen=True, kw_only=True):
+class _OnServer(Candidate, frozen=True, kw_only=True, array_like=True):
     """A candidate, and which patient (or which server) its grant is on."""
 
     resource_id: str
@@ -70,20 +70,23 @@ class Reader(NamedTuple):
     reach: ServerReach
 
 
-def _reading(actor: Select[Any]) -> Query[Any]:
-    as_account: Any = literal_column(f"'{GranteeKind.ACCOUNT.value}'")
-    subject = as_account.label("subject_kind"), sessions.c.account_id.label("subject_id")
-    asked = actor.add_columns(*subject).cte("asked")
+_ASKED = {"session_id": Uuid, "server_id": Uuid}
+
+
+def _reading(acting_: Select[Any]) -> Query[Any]:
+    """Return the statement of readers: an `acting` one, with `place` and `server_id` after its own columns."""
+    asked = acting_.cte("asked")
     server = fhir_servers.alias("server")
-    is_it = (server.c.id == bindparam("server_id", type_=Uuid)) & server.c.removed_at.is_(None)
+    is_it = (server.c.id == asked.c.server_id) & server.c.removed_at.is_(None)
     who = [asked.c[index].label(f"actor__{name}") for index, name in enumerate(ActorRow.__struct_fields__)]
     where = [server.c[column.key].label(f"server__{column.key}") for column in SERVER_COLUMNS]
     shown = [server.c[name] for name in ("credentials_kind", "credentials_key_number", "sealed_credentials")]
     return Query(
-        select(*who, *where, *shown, _candidates(asked).label("candidates")).select_from(
+        select(asked.c.place, *who, *where, *shown, _candidates(asked).label("candidates")).select_from(
             asked.outerjoin(server, is_it)
         ),
-        pair(
+        triple(
+            scalar("place"),
             pair(struct(ActorRow), struct(FhirServer)),
             pair(triple(*(scalar(column.key) for column in shown)), scalar("candidates")),
         ),
@@ -91,19 +94,36 @@ def _reading(actor: Select[Any]) -> Query[Any]:
 
 
 def _candidates(asked: Any) -> Any:
-    """Return every open grant on the FHIR server that reaches the account, as one array of objects: `_OnServer`."""
-    row = open_rows(asked)
-    columns = [getattr(row.row, name).label(name) for name in Candidate.__struct_fields__]
-    found = (
-        select(*columns, grants.c.resource_id)
+    """Return every open grant on the FHIR server that reaches the account, as one array of `_OnServer`."""
+    row = open_rows(asked, in_from=False)
+    columns = [getattr(row.row, name) for name in Candidate.__struct_fields__]
+    return (
+        select(func.json_agg(func.json_build_array(*columns, grants.c.resource_id), type_=JSON))
         .select_from(row.source)
-        .where(grants.c.fhir_server_id == bindparam("server_id", type_=Uuid), grants.c.ends_at.is_(None))
-        .subquery("found")
+        .where(grants.c.fhir_server_id == asked.c.server_id, grants.c.ends_at.is_(None))
+        .correlate(asked)
+        .scalar_subquery()
     )
-    return select(func.json_agg(literal_column("found"), type_=JSON)).select_from(found).scalar_subquery()
 
 
-_BY_ID, _BY_COOKIE = _reading(BY_ID), _reading(BY_COOKIE)
+def _told(server_id: Any, place: Any) -> list[Any]:
+    as_account: Any = literal_column(f"'{GranteeKind.ACCOUNT.value}'")
+    return [
+        as_account.label("subject_kind"),
+        sessions.c.account_id.label("subject_id"),
+        server_id.label("server_id"),
+        place.label("place"),
+    ]
+
+
+_ONE: Any = _told(bindparam("server_id", type_=Uuid), literal_column("1"))
+_BY_ID, _BY_COOKIE = (_reading(acting(sessions, *_ONE).where(one)) for one in (IS_ID, IS_COOKIE))
+_many = unnested(_ASKED, "told")
+_OF_MANY = _reading(
+    acting(
+        _many.join(sessions, sessions.c.id == _many.c.session_id), *_told(_many.c.server_id, _many.c.place)
+    )
+)
 _decode = msgspec.json.Decoder(list[_OnServer]).decode
 
 
@@ -115,15 +135,31 @@ async def reader_of(
         found = await _BY_COOKIE.first(tx, digest=credential.digest(), server_id=server_id, now=now)
     else:
         found = await _BY_ID.first(tx, session_id=credential, server_id=server_id, now=now)
-    if found is None:
-        return None
-    (row, server), ((kind, number, sealed), candidates) = found
+    return None if found is None else _reader(found[1], found[2], now)
+
+
+async def readers_of(
+    tx: Transaction, asked: Sequence[tuple[UUID, UUID]], now: datetime
+) -> list[Reader | None]:
+    """Return the same for several, each a session by its id and a FHIR server; in their order."""
+    found: list[Reader | None] = [None] * len(asked)
+    session_ids, server_ids = [one for one, _ in asked], [one for _, one in asked]
+    for place, who_and_where, what in await _OF_MANY.all(
+        tx, session_ids=session_ids, server_ids=server_ids, now=now
+    ):
+        found[place - 1] = _reader(who_and_where, what, now)
+    return found
+
+
+def _reader(who_and_where: tuple[ActorRow, FhirServer], what: tuple[Any, Any], now: datetime) -> Reader:
+    row, server = who_and_where
+    (kind, number, sealed), candidates = what
     is_there = server.id is not None  # of an outer join
     return Reader(
         row.actor(),
         server if is_there else None,
         None if sealed is None else SealedCredentials(CredentialsKind(kind), number, sealed),
-        _reach([] if candidates is None or not is_there else _decode(candidates), now),
+        _reach([] if candidates is None else _decode(candidates), now),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,8 @@ from hospitium.engine.sessions.record import SESSION_COLUMNS, Session, refresh_t
 from hospitium.storage.statements import Query, pair, scalar, struct
 
 if TYPE_CHECKING:
+    from sqlalchemy import FromClause, Select
+
     from hospitium.engine.context import Context
     from hospitium.storage.database import Transaction
 
@@ -59,32 +61,42 @@ class ActorRow(msgspec.Struct, frozen=True):
 
 
 _is_open = (sessions.c.ended_at.is_(None)) & (sessions.c.expires_at > bindparam("now"))
-_actor = (
-    select(
-        sessions.c.id.label("actor__session_id"),
-        sessions.c.account_id,
-        memberships.c.organization_id,
-        organizations.c.type.label("actor__organization_type"),
-        organizations.c.status.label("actor__organization_status"),
-        memberships.c.role,
-        accounts.c.verified_at.is_not(None).label("actor__is_confirmed"),
-        func.coalesce(memberships.c.starts_at <= HELD_UNTIL, false()).label("actor__is_held"),
+
+
+def acting(source: FromClause, *more: Any) -> Select[Any]:
+    """Return the statement whose row is an `ActorRow`, of each open session of a FROM in which `sessions` stands; with `more` columns
+    after. For whoever asks for more in the same statement."""
+    joined = (
+        source.join(accounts, accounts.c.id == sessions.c.account_id)
+        .outerjoin(
+            memberships,
+            (memberships.c.account_id == sessions.c.account_id)
+            & (memberships.c.organization_id == sessions.c.organization_id)
+            & memberships.c.ends_at.is_(None),
+        )
+        .outerjoin(organizations, organizations.c.id == memberships.c.organization_id)
     )
-    .select_from(sessions)
-    .join(accounts, accounts.c.id == sessions.c.account_id)
-    .outerjoin(
-        memberships,
-        (memberships.c.account_id == sessions.c.account_id)
-        & (memberships.c.organization_id == sessions.c.organization_id)
-        & memberships.c.ends_at.is_(None),
+    return (
+        select(
+            sessions.c.id.label("actor__session_id"),
+            sessions.c.account_id,
+            memberships.c.organization_id,
+            organizations.c.type.label("actor__organization_type"),
+            organizations.c.status.label("actor__organization_status"),
+            memberships.c.role,
+            accounts.c.verified_at.is_not(None).label("actor__is_confirmed"),
+            func.coalesce(memberships.c.starts_at <= HELD_UNTIL, false()).label("actor__is_held"),
+            *more,
+        )
+        .select_from(joined)
+        .where(_is_open, accounts.c.status == AccountStatus.ACTIVE.value)
     )
-    .outerjoin(organizations, organizations.c.id == memberships.c.organization_id)
-    .where(_is_open, accounts.c.status == AccountStatus.ACTIVE.value)
+
+
+IS_ID, IS_COOKIE = sessions.c.id == bindparam("session_id"), sessions.c.cookie_digest == bindparam("digest")
+_ACTOR, _ACTOR_BY_COOKIE = (
+    Query(acting(sessions).where(one), struct(ActorRow)) for one in (IS_ID, IS_COOKIE)
 )
-BY_ID = _actor.where(sessions.c.id == bindparam("session_id"))
-BY_COOKIE = _actor.where(sessions.c.cookie_digest == bindparam("digest"))
-"""The statements whose row is an `ActorRow`, of an open session; for whoever asks for more in the same statement."""
-_ACTOR, _ACTOR_BY_COOKIE = Query(BY_ID, struct(ActorRow)), Query(BY_COOKIE, struct(ActorRow))
 
 
 async def actor_of(tx: Transaction, credential: UUID | SessionCookie, now: datetime) -> Actor | None:

@@ -1,0 +1,129 @@
+"""What is asked of the database at the same time goes into one statement.
+
+While a statement runs, more gathers; the next statement takes all of it. None waits for others to come, and nothing is put into a statement
+that was begun before it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import structlog
+
+from hospitium.engine.errors import Unavailable
+from hospitium.storage.database import Collision, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from hospitium.storage.database import Transaction
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+MOST_TRIES = 3
+MOST_ON_A_LOAN = 50  # statements, after which a connection goes back: others wait for it, too
+RETRY_AFTER = 2  # seconds
+_log = structlog.get_logger("hospitium.gathering")
+
+
+class _Waiting(Generic[Q, A]):
+    def __init__(self, one: Q) -> None:
+        self.one = one
+        self.done: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self.collided = 0
+
+
+class Gathering(Generic[Q, A]):
+    """Runs what gathers, on connections that `lend` lends.
+
+    `run` takes some, in their order, and returns what comes of each. At most `workers` run at once, another beside the first only when there
+    is `enough` for both; each takes at most so many (`most`).
+    """
+
+    def __init__(
+        self,
+        lend: Callable[[], AbstractAsyncContextManager[Transaction]],
+        run: Callable[[Transaction, Sequence[Q]], Awaitable[Sequence[A]]],
+        *,
+        workers: int,
+        enough: int,
+        most: int,
+    ) -> None:
+        self._lend = lend
+        self._run = run
+        self._workers, self._enough, self._most = workers, enough, most
+        self._waiting: list[_Waiting[Q, A]] = []
+        self._alone: list[_Waiting[Q, A]] = []
+        self._working: set[asyncio.Task[None]] = set()
+
+    def put(self, one: Q) -> asyncio.Future[A]:
+        """Have one run; return what will come of it. That raises Unavailable (the database is away), and what `run` raised of this one."""
+        waiting = _Waiting[Q, A](one)
+        self._waiting.append(waiting)
+        self._go_on()
+        return waiting.done
+
+    def _go_on(self) -> None:
+        if not self._waiting or len(self._working) >= self._workers:
+            return
+        if not self._working or len(self._waiting) >= self._enough:
+            worker = asyncio.create_task(self._work())
+            self._working.add(worker)
+            worker.add_done_callback(self._has_gone)
+
+    def _has_gone(self, worker: asyncio.Task[None]) -> None:
+        self._working.discard(worker)
+        self._go_on()
+
+    async def _work(self) -> None:
+        while batch := self._next():
+            try:
+                async with self._lend() as tx:
+                    await self._run_some(tx, batch)
+            except (Collision, DatabaseUnavailable) as reason:
+                self._try_again_or_refuse(batch, reason)
+            except Exception as mistake:  # noqa: BLE001  it is told to whoever asked, and judged there
+                if len(batch) == 1:
+                    _fail(batch[0], mistake)
+                else:
+                    # One that can't be run must not be the end of those that came along with it.
+                    self._alone += batch
+
+    async def _run_some(self, tx: Transaction, batch: list[_Waiting[Q, A]]) -> None:
+        """Run a batch, and those that gathered meanwhile. On leaving, `batch` is the one that wasn't run."""
+        for number in range(MOST_ON_A_LOAN):
+            if number:
+                batch += self._next()
+            if not batch:
+                return
+            came = await self._run(tx, [waiting.one for waiting in batch])
+            for waiting, one in zip(batch, came, strict=True):
+                if not waiting.done.done():
+                    waiting.done.set_result(one)
+            batch.clear()
+
+    def _try_again_or_refuse(self, batch: Sequence[_Waiting[Q, A]], reason: Exception) -> None:
+        for waiting in batch:
+            waiting.collided += 1
+            if isinstance(reason, Collision) and waiting.collided < MOST_TRIES:
+                self._waiting.append(waiting)
+            else:
+                _fail(waiting, Unavailable(RETRY_AFTER))
+        _log.warning("database unavailable", reason=str(reason), waiting=len(batch))
+
+    def _next(self) -> list[_Waiting[Q, A]]:
+        """Take what waits. Who went away meanwhile isn't asked for."""
+        while self._alone:
+            one = self._alone.pop(0)
+            if not one.done.done():
+                return [one]
+        still = [waiting for waiting in self._waiting if not waiting.done.done()]
+        self._waiting = still[self._most :]
+        return still[: self._most]
+
+
+def _fail(waiting: _Waiting[Q, A], reason: Exception) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(reason)
