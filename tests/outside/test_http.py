@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import os
 import ssl
 import time
 import traceback
 import tracemalloc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -583,6 +585,35 @@ async def test_the_body_of_a_refusal_is_not_even_read(egress: Egress, status: st
 async def test_what_is_packed_without_being_asked_for_is_read(egress: Egress) -> None:
     async with EvilFhir.open(evil.zipped({"a": "b" * 500})) as server:
         assert (await ask(egress, server.base)).body == b'{"a": "' + b"b" * 500 + b'"}'
+
+
+async def test_what_was_read_is_let_go_at_once() -> None:
+    """Nothing waits for a garbage collection, which is rare where little is made: each answer may hold a megabyte."""
+    kept: list[weakref.ref[Exchange]] = []
+
+    async def dial(kind: type[Exchange], address: str, port: int) -> tuple[asyncio.Transport, Exchange]:
+        transport, found = await asyncio.get_running_loop().create_connection(kind, address, port)
+        kept.append(weakref.ref(found))
+        return transport, found
+
+    egress = Egress(dial=dial)
+    gc.collect()
+    gc.disable()
+    try:
+        async with EvilFhir.open(evil.answering(b"x" * 90_000)) as server:
+            await ask(egress, server.base)
+            server.does = evil.zipped("x" * 90_000)
+            await ask(egress, server.base)
+            server.does = evil.answering(b"x" * 90_000, length=95_000)
+            with pytest.raises(Garbled):
+                await ask(egress, server.base)
+            await asyncio.sleep(0.01)
+        first, second, broken = (one() for one in kept)
+        assert (first, second) == (None, None)
+        assert broken is None or len(broken._body) == 0  # its traceback may hold it
+    finally:
+        gc.enable()
+        await egress.close()
 
 
 async def test_no_connection_is_left_behind(egress: Egress) -> None:

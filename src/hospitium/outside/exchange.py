@@ -83,7 +83,8 @@ class Exchange(asyncio.Protocol):
     def __init__(self) -> None:
         self._outcome: Answer | NoAnswer | None = None
         self._waiting: asyncio.Future[None] | None = None
-        self._parser = HttpResponseParser(self)
+        # Each holds the other, and so all that was read, until one is let go.
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._most: int | None = None  # bytes of a body; None before anything was asked
         self._said: dict[bytes, bytes] = {}
         self._head = self._around = self._came = self._pieces = self._hints = 0
@@ -94,19 +95,23 @@ class Exchange(asyncio.Protocol):
     async def ask(self, transport: asyncio.WriteTransport, asked: bytes, most: int) -> Answer:
         """Send a question; return its answer, of which at most so many bytes. Raises the kinds of NoAnswer."""
         self._most = most
-        if self._outcome is None:
-            self._waiting = asyncio.get_running_loop().create_future()
-            transport.write(asked)
-            await self._waiting
-        if not isinstance(self._outcome, Answer):
-            raise self._outcome or Unreachable("broke")
-        return self._outcome
+        try:
+            if self._outcome is None:
+                self._waiting = asyncio.get_running_loop().create_future()
+                transport.write(asked)
+                await self._waiting
+        finally:
+            outcome = self._settle(Unreachable("broke"))  # unless there is one already
+            self._parser, self._body = None, bytearray()
+        if isinstance(outcome, NoAnswer):
+            raise outcome
+        return outcome
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
         if self._most is None:  # what came before anything was asked, and before TLS, is nobody's answer
             self._settle(Garbled("protocol"))
-        if self._outcome is not None:
+        if self._outcome is not None or self._parser is None:
             return
         self._around += len(data)
         try:
@@ -139,8 +144,10 @@ class Exchange(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Judge an answer by its head."""
-        status = self._parser.get_status_code()
-        if self._parser.get_http_version() not in _VERSIONS:
+        parser = self._parser
+        assert parser is not None  # it is what calls  # noqa: S101
+        status = parser.get_status_code()
+        if parser.get_http_version() not in _VERSIONS:
             self._settle(Garbled("protocol"))
         elif status < 200 and status != _SWITCHING:  # noqa: PLR2004
             self._hints += 1
@@ -202,13 +209,13 @@ class Exchange(asyncio.Protocol):
         content_type = self._said.get(b"content-type", b"").decode("latin-1")
         self._settle(Answer(self._status, content_type, body))
 
-    def _settle(self, outcome: Answer | NoAnswer) -> None:
-        """Keep the first outcome; what comes after it changes nothing."""
-        if self._outcome is not None:
-            return
-        self._outcome = outcome
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+    def _settle(self, outcome: Answer | NoAnswer) -> Answer | NoAnswer:
+        """Keep the first outcome, which nothing changes any more, and return it."""
+        if self._outcome is None:
+            self._outcome = outcome
+            if self._waiting is not None and not self._waiting.done():
+                self._waiting.set_result(None)
+        return self._outcome
 
 
 class _Unpacking:
