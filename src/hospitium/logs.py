@@ -19,14 +19,13 @@ def configure(level: str) -> None:
     """Send the logs of this process to standard error from a level on."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _without_messages,
-            structlog.processors.JSONRenderer(serializer=_to_json),
+            _to_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     # Libraries may put values into what they log: only that something is wrong with them passes, without what.
@@ -51,5 +50,5 @@ def _without_messages(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
-def _to_json(value: Any, **_: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
+def _to_json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
+    return msgspec.json.encode(event, enc_hook=str)

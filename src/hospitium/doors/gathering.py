@@ -60,7 +60,7 @@ class Gathering(Generic[Q, A]):
 
     def put(self, one: Q) -> asyncio.Future[A]:
         """Have one run; return what will come of it. That raises Unavailable (the database is away), and what `run` raised of this one."""
-        waiting = _Waiting[Q, A](one)
+        waiting: _Waiting[Q, A] = _Waiting(one)
         self._waiting.append(waiting)
         self._go_on()
         return waiting.done

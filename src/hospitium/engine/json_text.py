@@ -21,6 +21,7 @@ _DIGITS_OF_A_MACHINE = 18  # fit in 64 bits, whatever they are
 # Possessive, and content with a string that never ends: with backtracking, a body of escaped quotes costs its square.
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_ONE_KIND = bytes.maketrans(b"[]", b"{}")
 
 
 def parse(body: bytes, *, digit_for_digit: bool = False) -> Any:
@@ -31,13 +32,7 @@ def parse(body: bytes, *, digit_for_digit: bool = False) -> Any:
     if body.count(b"[") + body.count(b"{") > DEEPEST_NESTING and _is_too_deep(body):
         raise Invalid("body", f"must not be nested deeper than {DEEPEST_NESTING}")
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_members,
-            parse_constant=_no_constant,
-            parse_float=_decimal if digit_for_digit else _number,
-            parse_int=_whole if digit_for_digit else None,
-        )
+        value = (_DIGIT_FOR_DIGIT if digit_for_digit else _NUMBERS).decode(body.decode("utf-8"))
     except Invalid:
         raise
     except (ValueError, RecursionError):
@@ -55,9 +50,19 @@ def printable(name: str) -> str:
 
 
 def _is_too_deep(body: bytes) -> bool:
+    brackets = _STRINGS.sub(b"", body).translate(_ONE_KIND, _ALL_BUT_BRACKETS)
+    left, most = brackets, DEEPEST_NESTING
+    while left and most:  # what is innermost goes, level by level
+        left, before, most = left.replace(b"{}", b""), len(left), most - 1
+        if len(left) == before:
+            break
+    return bool(left) and _goes_too_deep(brackets)
+
+
+def _goes_too_deep(brackets: bytes) -> bool:
     depth = 0
-    for symbol in _STRINGS.sub(b"", body).translate(None, _ALL_BUT_BRACKETS):
-        if symbol in b"[{":
+    for symbol in brackets:
+        if symbol in b"{":
             depth += 1
             if depth > DEEPEST_NESTING:
                 return True
@@ -101,6 +106,13 @@ def _decimal(text: str) -> Decimal:
 
 def _no_constant(name: str) -> Any:
     raise Invalid("body", f"is not valid JSON: {name} is no JSON number")
+
+
+# Made once: each holds a scanner.
+_NUMBERS = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_number)
+_DIGIT_FOR_DIGIT = json.JSONDecoder(
+    object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_decimal, parse_int=_whole
+)
 
 
 def _wrong_string(value: Any) -> tuple[str, str] | None:

@@ -138,6 +138,7 @@ def checked_url(text: str, *, allow_private: bool) -> HttpUrl:
     return url
 
 
+@lru_cache(1_000)
 def _host(host: str, *, allow_private: bool) -> str:
     try:
         if host.startswith("["):
