@@ -1,7 +1,10 @@
-"""One question and its answer on a connection of their own (RFC 9112, as llhttp reads it): what is taken of an answer, and how much.
+"""Questions and their answers on a connection, one after the other (RFC 9112, as llhttp reads it): what is taken of an answer, and how much.
 
 The parser holds nothing back but the header it is in, and what it is strict about (two lengths, folded lines, what isn't HTTP) is Garbled.
 The end of the connection is the end of an answer that said neither how long it is nor that it comes in chunks, and of no other.
+
+A connection can be asked again only if its last answer was a success that was read whole, said itself where it ends, and ended there; and
+if not a byte has come since. So nothing that was said for one question is taken for the answer to another.
 """
 
 from __future__ import annotations
@@ -77,29 +80,80 @@ def question(target: str, authority: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-class Exchange(asyncio.Protocol):
-    """A connection, for one question. The methods from `connection_made` on are called by its transport and by the parser."""
+class Connection(asyncio.Protocol):
+    """A connection, asked one question at a time. `transport` is set when it is made, and anew when TLS is put around it."""
+
+    transport: asyncio.Transport
 
     def __init__(self) -> None:
+        self._exchange: _Exchange | None = None
+        self._is_of_use = True
+        self.heard = False  # whether anything came of the last question
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether it is open, and what was said on it has an end that is known."""
+        return self._is_of_use and self._exchange is None
+
+    async def ask(self, asked: bytes, most: int) -> Answer:
+        """Send a question; return its answer, of which at most so many bytes. Raises the kinds of NoAnswer."""
+        self.heard = False
+        if not self.can_be_asked:
+            raise Unreachable("broke")
+        exchange = self._exchange = _Exchange(most)
+        self.transport.write(asked)
+        try:
+            return await exchange.answer()
+        finally:
+            self._exchange = None
+            if not exchange.has_ended:
+                self.drop()
+
+    def drop(self) -> None:
+        """Hang up, however far it got, without taking leave."""
+        self._is_of_use = False
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Know the transport."""
+        self.transport = transport  # type: ignore[assignment]  # of a stream
+
+    def data_received(self, data: bytes) -> None:
+        """Read on. What comes without having been asked for, before TLS as between questions, is nobody's answer."""
+        if self._exchange is None:
+            self.drop()
+        else:
+            self.heard = True
+            self._exchange.read(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Find out whether all of it is here."""
+        self._is_of_use = False
+        if self._exchange is not None:
+            self._exchange.end(exc)
+
+
+class _Exchange:
+    """One question: what is heard of its answer. The methods from `on_header` on are called by the parser."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most  # bytes of a body
+        self._waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._outcome: Answer | NoAnswer | None = None
-        self._waiting: asyncio.Future[None] | None = None
         # Each holds the other, and so all that was read, until one is let go.
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        self._most: int | None = None  # bytes of a body; None before anything was asked
         self._said: dict[bytes, bytes] = {}
         self._head = self._around = self._came = self._pieces = self._hints = 0
         self._status = 0  # of an answer whose head is here, and whose body is read
         self._body = bytearray()
         self._unpacked: _Unpacking | None = None
+        self.has_ended = False
+        """Whether the answer was read whole, by its own word, and nothing came after it."""
 
-    async def ask(self, transport: asyncio.WriteTransport, asked: bytes, most: int) -> Answer:
-        """Send a question; return its answer, of which at most so many bytes. Raises the kinds of NoAnswer."""
-        self._most = most
+    async def answer(self) -> Answer:
+        """Return the answer when it is here. Raises the kinds of NoAnswer."""
         try:
-            if self._outcome is None:
-                self._waiting = asyncio.get_running_loop().create_future()
-                transport.write(asked)
-                await self._waiting
+            await self._waiting
         finally:
             outcome = self._settle(Unreachable("broke"))  # unless there is one already
             self._parser, self._body = None, bytearray()
@@ -107,32 +161,38 @@ class Exchange(asyncio.Protocol):
             raise outcome
         return outcome
 
-    def data_received(self, data: bytes) -> None:
+    def read(self, data: bytes) -> None:
         """Read on."""
-        if self._most is None:  # what came before anything was asked, and before TLS, is nobody's answer
-            self._settle(Garbled("protocol"))
         if self._outcome is not None or self._parser is None:
+            self.has_ended = False
             return
         self._around += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
+            self.has_ended = False
             self._succeed(b"")
         except HttpParserError:
+            self.has_ended = False
             self._settle(Garbled("protocol"))
         if self._around > LARGEST_HEAD + LARGEST_FRAME * self._pieces:
             self._settle(Garbled("protocol"))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Find out whether all of it is here."""
-        if exc is not None or not self._status:
+    def end(self, broken: Exception | None) -> None:
+        """Be told that no more will come."""
+        self.has_ended = False
+        if broken is not None or self._unpacked is None:
             self._settle(Unreachable("broke"))
         elif self._said.keys().isdisjoint((b"content-length", b"transfer-encoding")):
-            self.on_message_complete()
+            self._finish(self._unpacked)
         else:
             self._settle(Garbled("protocol"))
 
     # -- as the parser reads it ------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Find that something else begins, if it does."""
+        self.has_ended = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, if it is one that is read; or what stands behind the body in the manner of one."""
@@ -165,7 +225,7 @@ class Exchange(asyncio.Protocol):
             self._succeed(b"")
             return
         length = self._said.get(b"content-length", b"")
-        if length and int(length) > self._at_most:
+        if length and int(length) > self._most:
             self._settle(TooLarge("body"))
             return
         try:
@@ -184,26 +244,27 @@ class Exchange(asyncio.Protocol):
             self._settle(TooLarge("pieces"))
             return
         try:
-            self._body += self._unpacked.next(piece, self._at_most + 1 - len(self._body))
+            self._body += self._unpacked.next(piece, self._most + 1 - len(self._body))
         except Garbled as problem:
             self._settle(problem)
-        if max(self._came, len(self._body)) > self._at_most:
+        if max(self._came, len(self._body)) > self._most:
             self._settle(TooLarge("body"))
 
     def on_message_complete(self) -> None:
         """Answer with what is here, if this was more than a hint."""
-        if self._outcome is not None or self._unpacked is None:
-            return
+        if self._outcome is None and self._unpacked is not None:
+            is_whole = self._finish(self._unpacked)
+            self.has_ended = is_whole and self._parser is not None and self._parser.should_keep_alive()
+
+    def _finish(self, unpacked: _Unpacking) -> bool:
+        """Answer with what is here; return whether that can be done."""
         try:
-            self._unpacked.end()
+            unpacked.end()
         except Garbled as problem:
             self._settle(problem)
-        else:
-            self._succeed(bytes(self._body))
-
-    @property
-    def _at_most(self) -> int:
-        return self._most or 0
+            return False
+        self._succeed(bytes(self._body))
+        return True
 
     def _succeed(self, body: bytes) -> None:
         content_type = self._said.get(b"content-type", b"").decode("latin-1")
@@ -213,7 +274,7 @@ class Exchange(asyncio.Protocol):
         """Keep the first outcome, which nothing changes any more, and return it."""
         if self._outcome is None:
             self._outcome = outcome
-            if self._waiting is not None and not self._waiting.done():
+            if not self._waiting.done():
                 self._waiting.set_result(None)
         return self._outcome
 

@@ -3,9 +3,11 @@
 One parser reads a URL, when it is saved and when it is asked. Its name is resolved once, every address it has is judged, and
 the connection goes to one that was judged, whatever the name may resolve to by then. Certificates are checked for the name, and
 by the authorities that are named for this request, if any are, in the place of the system's (threats F-37).
-No redirect is followed, no proxy of the environment asked, no cookie kept. Each request has a connection of its own, so that
-what a broken server says past the end of its answer can't become the answer to the next one. Time and size are bounded. What
-failed is said in a word of ours, never in the other side's.
+No redirect is followed, no proxy of the environment asked, no cookie kept. Time and size are bounded. What failed is said in a word
+of ours, never in the other side's.
+
+A connection is asked again if nothing was said on it past the end of its last answer (`exchange.py`), for a few seconds, by those who would say the
+same of themselves and believe the same: names, addresses and certificates are looked at anew from time to time.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ import re
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
 
 from hospitium.outside.addresses import Reach, reach
-from hospitium.outside.exchange import Exchange, NoAnswer, TooSlow, Unreachable, question
+from hospitium.outside.exchange import Connection, Garbled, NoAnswer, TooSlow, Unreachable, question
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 LONGEST_URL = 8_192  # characters
 MOST_ADDRESSES = 3  # of a name that are tried
 RESOLVING_AT_ONCE = 16
+IDLE = 5.0  # seconds that a connection is kept for the next question
+LONGEST_LIFE = 60.0  # seconds after which a connection is asked no more
+MOST_KEPT = 256  # connections, for whomever
 _PORTS = {"http": 80, "https": 443}
 _ALPN = ["http/1.1"]
 _FIRST_FREE_PORT = 1024
@@ -134,7 +140,7 @@ def checked_url(text: str, *, allow_private: bool) -> HttpUrl:
         query if question else None,
     )
     if _is_address(url.host):
-        _judge(url, url.host, allow_private=allow_private)
+        _judge(url.scheme, url.host, allow_private=allow_private)
     return url
 
 
@@ -186,11 +192,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _judge(url: HttpUrl, address: str, *, allow_private: bool) -> None:
+def _judge(scheme: str, address: str, *, allow_private: bool) -> None:
     match reach(address):
         case Reach.PUBLIC:
             # What is allowed for a private network, nobody's lines in between, is not for the way through all the world.
-            if url.scheme != "https":
+            if scheme != "https":
                 raise Blocked("scheme")
         case Reach.PRIVATE if allow_private:
             pass
@@ -234,11 +240,76 @@ def _believing(authorities: AuthoritiesPem) -> ssl.SSLContext:
     return context
 
 
-Dial: TypeAlias = "Callable[[type[Exchange], str, int], Awaitable[tuple[asyncio.Transport, Exchange]]]"
+Dial: TypeAlias = "Callable[[type[Connection], str, int], Awaitable[tuple[asyncio.Transport, Connection]]]"
 
 
-async def _dial(kind: type[Exchange], address: str, port: int) -> tuple[asyncio.Transport, Exchange]:
+async def _dial(kind: type[Connection], address: str, port: int) -> tuple[asyncio.Transport, Connection]:
     return await asyncio.get_running_loop().create_connection(kind, address, port)
+
+
+class _Key(NamedTuple):
+    """For what a connection is good: an origin, how it was judged and whom it believes, and what is said of oneself there."""
+
+    scheme: str
+    host: str
+    port: int
+    allow_private: bool
+    authorities: AuthoritiesPem | None
+    headers: tuple[tuple[str, str], ...]
+
+
+class _Idle(NamedTuple):
+    connection: Connection
+    until: float
+    gone: asyncio.TimerHandle
+
+
+class _Kept:
+    """Connections that may be asked again. Each is in here only while nobody asks it."""
+
+    def __init__(self) -> None:
+        self._idle: dict[_Key, list[_Idle]] = {}
+        self._number = 0
+
+    def take(self, key: _Key) -> tuple[Connection, float] | None:
+        """Take out a connection that is good for this, and until when; None if there is none."""
+        now = asyncio.get_running_loop().time()
+        while idle := self._idle.get(key):
+            found = idle.pop()
+            self._number -= 1
+            if not idle:
+                del self._idle[key]
+            found.gone.cancel()
+            if found.connection.can_be_asked and now < found.until:
+                return found.connection, found.until
+            found.connection.drop()
+        return None
+
+    def put(self, key: _Key, connection: Connection, until: float) -> None:
+        """Keep a connection for a while, if there is room."""
+        if not connection.can_be_asked or self._number >= MOST_KEPT:
+            connection.drop()
+            return
+        loop = asyncio.get_running_loop()
+        one = _Idle(connection, until, loop.call_later(IDLE, self._forget, key, connection))
+        self._idle.setdefault(key, []).append(one)
+        self._number += 1
+
+    def _forget(self, key: _Key, connection: Connection) -> None:
+        connection.drop()
+        left = [one for one in self._idle.get(key, []) if one.connection is not connection]
+        self._number -= len(self._idle.pop(key, [])) - len(left)
+        if left:
+            self._idle[key] = left
+
+    def close(self) -> None:
+        """Drop them all."""
+        for idle in self._idle.values():
+            for one in idle:
+                one.gone.cancel()
+                one.connection.drop()
+        self._idle.clear()
+        self._number = 0
 
 
 class Egress:
@@ -256,6 +327,7 @@ class Egress:
         self._names = names or self._system_names
         self._dial = dial
         self._trust = trust
+        self._kept = _Kept()
 
     async def get(
         self,
@@ -271,20 +343,43 @@ class Egress:
         `allow_private`: as when it was checked; `authorities`: whose certificates are believed; None: the system's.
         """
         asked = question(url.target, url.authority, headers)
+        key = _Key(url.scheme, url.host, url.port, allow_private, authorities, tuple(headers.items()))
         try:
             async with asyncio.timeout(limits.whole):
-                addresses = await self._addresses(url, allow_private=allow_private)
-                transport, exchange = await self._connected(url.port, addresses, limits.connect)
-                try:
-                    if url.scheme == "https":
-                        transport = await self._wrapped(
-                            transport, exchange, url.host, authorities, limits.connect
-                        )
-                    return await exchange.ask(transport, asked, limits.body)
-                finally:
-                    transport.abort()  # however far it got, without taking leave
+                if (kept := self._kept.take(key)) is not None:
+                    with suppress(Unreachable):
+                        return await self._asked(key, *kept, asked, limits.body)
+                    if kept[0].heard:
+                        raise Unreachable("broke")
+                    # It was hung up while nobody asked. What changes nothing may be asked again (RFC 9110, 9.2.2).
+                until = asyncio.get_running_loop().time() + LONGEST_LIFE
+                connection = await self._opened(key, limits.connect)
+                return await self._asked(key, connection, until, asked, limits.body)
         except TimeoutError:
             raise TooSlow("answer") from None
+
+    async def _asked(
+        self, key: _Key, connection: Connection, until: float, asked: bytes, most: int
+    ) -> Answer:
+        answer = await connection.ask(asked, most)
+        self._kept.put(key, connection, until)
+        return answer
+
+    async def _opened(self, key: _Key, patience: float) -> Connection:
+        """Open a connection that nobody has asked anything yet."""
+        addresses = await self._addresses(key)
+        transport, connection = await self._connected(key.port, addresses, patience)
+        if not connection.can_be_asked:  # it spoke first, maybe so as to be taken for whoever speaks TLS behind it
+            raise Garbled("protocol")
+        if key.scheme == "https":
+            try:
+                connection.transport = await self._wrapped(
+                    transport, connection, key.host, key.authorities, patience
+                )
+            except BaseException:
+                connection.drop()
+                raise
+        return connection
 
     def _trusted(self, authorities: AuthoritiesPem | None) -> ssl.SSLContext:
         """Return whose certificates are believed. The system's are read by the first who asks, because that takes a tenth of a second."""
@@ -297,26 +392,27 @@ class Egress:
 
     async def close(self) -> None:
         """Let go of what is kept between requests."""
+        self._kept.close()
         self._system_names.close()
 
-    async def _addresses(self, url: HttpUrl, *, allow_private: bool) -> tuple[str, ...]:
-        """Return where a URL leads, once and for all; Blocked if any of it is where one doesn't go."""
-        found = (url.host,) if _is_address(url.host) else tuple(await self._names(url.host, url.port))
+    async def _addresses(self, key: _Key) -> tuple[str, ...]:
+        """Return where an origin is, for as long as the connection lasts; Blocked if any of it is where one doesn't go."""
+        found = (key.host,) if _is_address(key.host) else tuple(await self._names(key.host, key.port))
         if not found:
             raise Unreachable("name")
         for address in found:
-            _judge(url, address, allow_private=allow_private)
+            _judge(key.scheme, address, allow_private=key.allow_private)
         return tuple(dict.fromkeys(found))[:MOST_ADDRESSES]
 
     async def _connected(
         self, port: int, addresses: tuple[str, ...], patience: float
-    ) -> tuple[asyncio.Transport, Exchange]:
+    ) -> tuple[asyncio.Transport, Connection]:
         """Connect to the first of the addresses that were judged where somebody is, whatever name they were found by."""
         failed: NoAnswer = Unreachable("connection")
         for address in addresses:
             try:
                 async with asyncio.timeout(patience / len(addresses)):
-                    return await self._dial(Exchange, address, port)
+                    return await self._dial(Connection, address, port)
             except TimeoutError:
                 failed = TooSlow("connection")
             except OSError:
@@ -326,7 +422,7 @@ class Egress:
     async def _wrapped(
         self,
         transport: asyncio.Transport,
-        exchange: Exchange,
+        connection: Connection,
         host: str,
         authorities: AuthoritiesPem | None,
         patience: float,
@@ -336,7 +432,7 @@ class Egress:
         try:
             async with asyncio.timeout(patience):
                 wrapped = await loop.start_tls(
-                    transport, exchange, self._trusted(authorities), server_hostname=host
+                    transport, connection, self._trusted(authorities), server_hostname=host
                 )
         except TimeoutError:
             raise TooSlow("connection") from None
