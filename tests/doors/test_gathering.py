@@ -178,6 +178,22 @@ async def test_a_connection_goes_back_for_others_from_time_to_time(statements: S
     assert statements.loans == 3
 
 
+async def test_a_connection_is_held_a_moment_for_who_comes_next_and_not_for_longer(
+    statements: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "LINGERS", 0.2)
+    together = statements.gathering(workers=2, enough=2)
+    for one in "abc":
+        assert (await together.put(one)).endswith(one)
+        await asyncio.sleep(0.01)
+    assert (statements.loans, statements.lent) == (1, 1)
+    await asyncio.sleep(0.4)
+    assert statements.lent == 0
+    assert await together.put("d") == "3 d"
+    await asyncio.sleep(0.4)
+    assert (statements.loans, statements.lent, together._lingering) == (2, 0, [])
+
+
 async def test_everybody_gets_his_own_and_at_once_whatever_happens(
     statements: Statements, rounds: int
 ) -> None:

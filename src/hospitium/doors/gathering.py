@@ -24,6 +24,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 MOST_TRIES = 3
 MOST_ON_A_LOAN = 50  # statements, after which a connection goes back: others wait for it, too
+LINGERS = 0.02  # seconds that a connection is held for who comes next: to give it back and borrow it again costs as much as a statement
 RETRY_AFTER = 2  # seconds
 _log = structlog.get_logger("hospitium.gathering")
 
@@ -57,6 +58,7 @@ class Gathering(Generic[Q, A]):
         self._waiting: list[_Waiting[Q, A]] = []
         self._alone: list[_Waiting[Q, A]] = []
         self._working: set[asyncio.Task[None]] = set()
+        self._lingering: list[asyncio.Future[None]] = []
 
     def put(self, one: Q) -> asyncio.Future[A]:
         """Have one run; return what will come of it. That raises Unavailable (the database is away), and what `run` raised of this one."""
@@ -66,9 +68,11 @@ class Gathering(Generic[Q, A]):
         return waiting.done
 
     def _go_on(self) -> None:
-        if not self._waiting or len(self._working) >= self._workers:
+        if not self._waiting:
             return
-        if not self._working or len(self._waiting) >= self._enough:
+        if self._lingering:
+            self._wake(self._lingering[-1])
+        elif not self._working or (len(self._waiting) >= self._enough and len(self._working) < self._workers):
             worker = asyncio.create_task(self._work())
             self._working.add(worker)
             worker.add_done_callback(self._has_gone)
@@ -78,31 +82,51 @@ class Gathering(Generic[Q, A]):
         self._go_on()
 
     async def _work(self) -> None:
-        while batch := self._next():
+        batch = self._next()
+        while batch:
             try:
                 async with self._lend() as tx:
                     await self._run_some(tx, batch)
             except (Collision, DatabaseUnavailable) as reason:
                 self._try_again_or_refuse(batch, reason)
+                batch.clear()
             except Exception as mistake:  # noqa: BLE001  it is told to whoever asked, and judged there
                 if len(batch) == 1:
                     _fail(batch[0], mistake)
                 else:
                     # One that can't be run must not be the end of those that came along with it.
                     self._alone += batch
+                batch.clear()
+            batch = batch or self._next()
 
     async def _run_some(self, tx: Transaction, batch: list[_Waiting[Q, A]]) -> None:
-        """Run a batch, and those that gathered meanwhile. On leaving, `batch` is the one that wasn't run."""
-        for number in range(MOST_ON_A_LOAN):
-            if number:
-                batch += self._next()
-            if not batch:
-                return
+        """Run a batch, and those that gather meanwhile. Whenever it leaves, `batch` is the one that wasn't run."""
+        for _ in range(MOST_ON_A_LOAN):
             came = await self._run(tx, [waiting.one for waiting in batch])
             for waiting, one in zip(batch, came, strict=True):
                 if not waiting.done.done():
                     waiting.done.set_result(one)
             batch.clear()
+            batch += self._next()
+            if not batch:
+                await self._linger()
+                batch += self._next()
+                if not batch:
+                    return
+
+    async def _linger(self) -> None:
+        """Wait for somebody to come, a short while."""
+        loop = asyncio.get_running_loop()
+        idle: asyncio.Future[None] = loop.create_future()
+        self._lingering.append(idle)
+        late = loop.call_later(LINGERS, self._wake, idle)
+        await idle
+        late.cancel()
+
+    def _wake(self, idle: asyncio.Future[None]) -> None:
+        if not idle.done():
+            self._lingering.remove(idle)
+            idle.set_result(None)
 
     def _try_again_or_refuse(self, batch: Sequence[_Waiting[Q, A]], reason: Exception) -> None:
         for waiting in batch:

@@ -369,7 +369,9 @@ class Egress:
         """Open a connection that nobody has asked anything yet."""
         addresses = await self._addresses(key)
         transport, connection = await self._connected(key.port, addresses, patience)
-        if not connection.can_be_asked:  # it spoke first, maybe so as to be taken for whoever speaks TLS behind it
+        if (
+            not connection.can_be_asked
+        ):  # it spoke first, maybe so as to be taken for whoever speaks TLS behind it
             raise Garbled("protocol")
         if key.scheme == "https":
             try:
