@@ -61,8 +61,9 @@ Behaviour = Callable[[Caller], Awaitable[None]]
 class EvilFhir:
     """Listens at `base`; does what `does` says, which a test may change between requests."""
 
-    def __init__(self, does: Behaviour) -> None:
+    def __init__(self, does: Behaviour, *, keeps: bool = False) -> None:
         self.does = does
+        self.keeps = keeps
         self.heard: list[Heard] = []
         self.connections = 0
         self.sent = 0
@@ -80,9 +81,11 @@ class EvilFhir:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, does: Behaviour, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[EvilFhir]:
-        """Open a server on a free port of loopback."""
-        server = cls(does)
+    async def open(
+        cls, does: Behaviour, *, tls: ssl.SSLContext | None = None, keeps: bool = False
+    ) -> AsyncIterator[EvilFhir]:
+        """Open a server on a free port of loopback. `keeps`: it answers on a connection for as long as it is asked there."""
+        server = cls(does, keeps=keeps)
         if tls is not None:
             tls.sni_callback = lambda _, name, __: server.names_asked_for.append(name)
         listener = await asyncio.start_server(server._talk, "127.0.0.1", 0, ssl=tls)
@@ -103,16 +106,20 @@ class EvilFhir:
         try:
             with suppress(ConnectionError, EOFError, asyncio.CancelledError, TimeoutError):
                 async with asyncio.timeout(LONGEST_TALK):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    line, *headers = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-                    named = [
-                        (name, value.strip()) for name, _, value in (one.partition(":") for one in headers)
-                    ]
-                    self.heard.append(Heard(line, named))
-                    await self.does(Caller(self, self.heard[-1], writer))
+                    await self._answer(reader, writer)
+                    while self.keeps and not writer.is_closing():
+                        await self._answer(reader, writer)
         finally:
             writer.close()
             self._talks.discard(talk)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        line, *headers = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        named = [(name, value.strip()) for name, _, value in (one.partition(":") for one in headers)]
+        heard = Heard(line, named)
+        self.heard.append(heard)
+        await self.does(Caller(self, heard, writer))
 
 
 # -- what it says --

@@ -6,8 +6,9 @@ by the authorities that are named for this request, if any are, in the place of 
 No redirect is followed, no proxy of the environment asked, no cookie kept. Time and size are bounded. What failed is said in a word
 of ours, never in the other side's.
 
-A connection is asked again if nothing was said on it past the end of its last answer (`exchange.py`), for a few seconds, by those who would say the
-same of themselves and believe the same: names, addresses and certificates are looked at anew from time to time.
+A connection is asked again if nothing was said on it past the end of its last answer (`exchange.py`), nor for a moment after it, as a server does that
+is wrong about how long its answers are. It is kept for a few seconds, for those who would say the same of themselves and believe the same; names,
+addresses and certificates are looked at anew from time to time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import ipaddress
 import re
 import socket
 import ssl
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 LONGEST_URL = 8_192  # characters
 MOST_ADDRESSES = 3  # of a name that are tried
 RESOLVING_AT_ONCE = 16
+REST = 0.02  # seconds for which nothing must have come on a connection before it is asked again
 IDLE = 5.0  # seconds that a connection is kept for the next question
 LONGEST_LIFE = 60.0  # seconds after which a connection is asked no more
 MOST_KEPT = 256  # connections, for whomever
@@ -260,7 +263,8 @@ class _Key(NamedTuple):
 
 class _Idle(NamedTuple):
     connection: Connection
-    until: float
+    since: float
+    until: float  # its life is over then
     gone: asyncio.TimerHandle
 
 
@@ -268,18 +272,15 @@ class _Kept:
     """Connections that may be asked again. Each is in here only while nobody asks it."""
 
     def __init__(self) -> None:
-        self._idle: dict[_Key, list[_Idle]] = {}
+        self._idle: dict[_Key, deque[_Idle]] = {}
         self._number = 0
 
     def take(self, key: _Key) -> tuple[Connection, float] | None:
-        """Take out a connection that is good for this, and until when; None if there is none."""
+        """Take out the connection for this that has rested longest, if for long enough, and until when it lives."""
         now = asyncio.get_running_loop().time()
-        while idle := self._idle.get(key):
-            found = idle.pop()
-            self._number -= 1
-            if not idle:
-                del self._idle[key]
-            found.gone.cancel()
+        while (idle := self._idle.get(key)) and idle[0].since + REST <= now:
+            found = idle[0]
+            self._remove(key, found)
             if found.connection.can_be_asked and now < found.until:
                 return found.connection, found.until
             found.connection.drop()
@@ -291,25 +292,28 @@ class _Kept:
             connection.drop()
             return
         loop = asyncio.get_running_loop()
-        one = _Idle(connection, until, loop.call_later(IDLE, self._forget, key, connection))
-        self._idle.setdefault(key, []).append(one)
+        gone = loop.call_later(IDLE, self._forget, key, connection)
+        self._idle.setdefault(key, deque()).append(_Idle(connection, loop.time(), until, gone))
         self._number += 1
-
-    def _forget(self, key: _Key, connection: Connection) -> None:
-        connection.drop()
-        left = [one for one in self._idle.get(key, []) if one.connection is not connection]
-        self._number -= len(self._idle.pop(key, [])) - len(left)
-        if left:
-            self._idle[key] = left
 
     def close(self) -> None:
         """Drop them all."""
-        for idle in self._idle.values():
-            for one in idle:
-                one.gone.cancel()
+        for key, idle in list(self._idle.items()):
+            for one in list(idle):
+                self._remove(key, one)
                 one.connection.drop()
-        self._idle.clear()
-        self._number = 0
+
+    def _forget(self, key: _Key, connection: Connection) -> None:
+        connection.drop()
+        for one in [one for one in self._idle[key] if one.connection is connection]:
+            self._remove(key, one)
+
+    def _remove(self, key: _Key, one: _Idle) -> None:
+        one.gone.cancel()
+        self._idle[key].remove(one)
+        self._number -= 1
+        if not self._idle[key]:
+            del self._idle[key]
 
 
 class Egress:
