@@ -232,7 +232,8 @@ def _sheet(
         sheet.ratio(
             median([through / straight for through, straight in taken]),
             f"{name}s a second, {AT_ONCE} at once, through the gateway / straight, of a server that takes {PAUSE * 1000:g} ms",
-            at_least=THROUGHPUT,
+            # What a page may cost in CPU allows for less.
+            at_least=THROUGHPUT if name == "read" else None,
         )
     grown, at_first, read = (one / MEGABYTE for one in large)
     sheet.ratio(grown / GROWN, f"memory grown over a record of {read:.0f} MB / {GROWN} MB", at_most=1.0)
