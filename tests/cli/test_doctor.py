@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from cli.running import Installation
+from fakes.authorities import OVER, authority
 from fakes.mail_server import MailServer
 from hospitium.doors.cli import doctor
 from hospitium.doors.cli.doctor import State
@@ -133,7 +134,7 @@ WRONG = [
     Wrong("keys", "wrong", "there is no signing key", settings={"HOSPITIUM_KEYS": "/nowhere"}),
     Wrong("database", "wrong", "can't be reached", settings={"DATABASE_URL": "postgresql://x:canary@127.0.0.1:1/x"}),
     Wrong("durability", "wrong", "fsync, full_page_writes, synchronous_commit off: what was acknowledged can be lost"),
-    Wrong("connections", "wrong", "a server takes 1000 of 397: lower DATABASE_CONNECTIONS", settings={"DATABASE_CONNECTIONS": "1000"}),
+    Wrong("connections", "wrong", "a server takes 1004 of 397: lower DATABASE_CONNECTIONS", settings={"DATABASE_CONNECTIONS": "1000"}),
     Wrong("connections", "warning", "two servers side by side would not fit", settings={"DATABASE_CONNECTIONS": "300"}),
     Wrong("mail", "warning", "SMTP_URL is not set: mails are written into"),
     Wrong("mail", "wrong", "can't be used (connection)", settings={"SMTP_URL": "smtp://a:canary@127.0.0.1:1"}),
@@ -180,6 +181,27 @@ async def test_what_is_wrong_in_the_database_is_named(
     await execute(database_url, *statements)
     found = said(beside)
     assert any(one == state and says in text for one, text in found[about]), found
+
+
+async def test_authorities_that_expire_are_named_in_time(beside: Installation, database_url: str) -> None:
+    await execute(
+        database_url,
+        "INSERT INTO organizations (id, code, name, name_key, type, status, created_at, updated_at) "
+        "SELECT gen_random_uuid(), 'northside', 'Northside', 'northside', 'referring', 'active', now(), now()",
+    )
+    connection = await asyncpg.connect(database_url)
+    for days, expected in (((-400, 90), "ok"), ((-400, 10), "warning"), (OVER, "wrong")):
+        await connection.execute("UPDATE fhir_servers SET removed_at = now(), authorities_pem = NULL")
+        await connection.execute(
+            "INSERT INTO fhir_servers (id, organization_id, name, name_key, kind, base_url, authorities_pem, created_at) "
+            "SELECT gen_random_uuid(), id, 'Clinic', 'clinic', 'remote', 'https://fhir.example', $1, now() FROM organizations",
+            authority(days=days).pem,
+        )
+        ((state, text),) = said(beside)["fhir servers"]
+        assert state == expected, text
+        assert "Clinic" in text or state == "ok"
+        assert "hospitium fhir authorities" in text or state == "ok"
+    await connection.close()
 
 
 async def test_a_mail_server_that_lets_us_in_is_sent_no_mail(beside: Installation) -> None:

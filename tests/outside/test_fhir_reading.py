@@ -82,6 +82,35 @@ async def test_it_asks_for_the_resource_that_was_named_and_shows_nothing_else_of
         ]
 
 
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+async def test_what_is_referred_to_below_its_address_is_referred_to_as_here(
+    remote: RemoteFhir, slash: str
+) -> None:
+    """Whoever follows a reference comes back to us, and learns nothing of where the server is; what isn't a plain reference stays."""
+    async with EvilFhir.open(evil.silence) as server:
+        base = server.base
+
+        def written(*references: str) -> dict[str, Any]:
+            first, *more = ({"reference": one} for one in references)
+            inner = {"resourceType": "Practitioner", "id": "p", "note": {"author": dict(first)}}
+            return {**PULSE, "subject": first, "performer": more, "contained": [inner], "reference": [first]}
+
+        stay = [
+            f"{base}", f"{base}/", f"{base}/Patient", f"{base}/Patient/a/_history/1", f"{base}.evil/Patient/a", f"{base}/Patient/a?x",
+            "https://fhir.example/Patient/a", f"x{base}/Patient/a", "urn:uuid:1", "#p", "Patient/b", f"{base}//Patient/a", f"{base}/Patient/..",
+        ]  # fmt: skip
+        given = written(f"{base}/Patient/ada", f"{base}/Practitioner/house", *stay)
+        expected = written("Patient/ada", "Practitioner/house", *stay)
+
+        def says(value: Any) -> evil.Behaviour:
+            return evil.answering(json.dumps(value).replace("/", slash).encode())
+
+        server.does = says(given)
+        assert await remote.read(at(server), "Observation", "pulse") == expected
+        server.does = says(evil.page(evil.entry(given)))
+        assert (await remote.search(at(server), "Observation", ASKED)).resources == [expected]
+
+
 STEPS = [
     "", ".", "..", "...", "A/../B", "../metadata", "%2e%2e", "%252e", "..;/", "a%2fb", "a%5cb", "a\\b", "//", "a//b", "a\0", "A?_x=1",
     "A%3f_x", "A#", "．．", "a" * 65, "a ", " a", "a\n", "a\r\nHost: b", "a_b", "$everything", "ada/$everything", "ada/_history/1", "é", "\ud800",

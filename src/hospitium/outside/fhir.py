@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from hospitium.engine.errors import FhirServerAway, FhirServerWrong, Invalid, NotFound
+from hospitium.engine.fhir_gateway.compartments import with_references_of_ours
 from hospitium.engine.fhir_servers.authorities import AuthoritiesPem
 from hospitium.engine.json_text import parse
 from hospitium.engine.secrets import Secret
@@ -196,7 +197,7 @@ class RemoteFhir:
     ) -> dict[str, Any] | Literal[Departure.GONE] | None:
         """Return the resource of this type and id; None if there is none, GONE if the server says that there was one.
 
-        Numbers that aren't whole are Decimals, digit for digit. A type or id that no resource can have has none, and nobody
+        What it refers to below the server's base URL it refers to as to something here. Numbers that aren't whole are Decimals, digit for digit. A type or id that no resource can have has none, and nobody
         is asked. Raises FhirServerAway, FhirServerWrong.
         """
         if not _TYPE.fullmatch(type_) or not _RESOURCE_ID.fullmatch(id_):
@@ -209,7 +210,7 @@ class RemoteFhir:
         resource = await _resource_digit_for_digit(server, answer, type_)
         if resource.get("id") != id_:
             _refuse(server, "another resource")
-        return resource
+        return _as_here(server, answer, [resource])[0]
 
     async def search(self, server: RemoteServer, type_: str, pairs: Iterable[tuple[str, str]]) -> Found:
         """Return the first page of a search: resources of this type, of which each has still to be looked at by whoever asks.
@@ -349,7 +350,23 @@ async def _page(server: RemoteServer, answer: Answer, type_: str, path: str) -> 
             left_out=found.left_out,
             is_cut=found.is_cut,
         )
-    return msgspec.structs.replace(found, size=len(answer.body))
+    return msgspec.structs.replace(
+        found, resources=_as_here(server, answer, found.resources), size=len(answer.body)
+    )
+
+
+def _as_here(server: RemoteServer, answer: Answer, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return resources in which nothing leads past us to where they are from, as far as references go."""
+    base = base_url(server.base_url, allow_private=server.allow_private)
+    # Of most pages nothing has to be made anew. Some write each slash with another before it.
+    if b"\\/" not in answer.body and _refers_below(base).search(answer.body) is None:
+        return resources
+    return [with_references_of_ours(one, base) for one in resources]
+
+
+@lru_cache(200)
+def _refers_below(base: str) -> re.Pattern[bytes]:
+    return re.compile(rb'"reference"\s*:\s*"' + re.escape(base.encode()))
 
 
 async def _resource_digit_for_digit(server: RemoteServer, answer: Answer, kind: str) -> dict[str, Any]:

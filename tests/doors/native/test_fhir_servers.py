@@ -16,7 +16,7 @@ from doors.manners import UNKNOWN, bare, everything, instant
 from doors.native.living import done
 from doors.native.problems import problem
 from fakes import evil_fhir as evil
-from fakes.authorities import OVER, Issued, authority, issued
+from fakes.authorities import Issued, authority, issued
 from fakes.evil_fhir import CANARY, EvilFhir
 from hospitium.doors.native.fhir_servers import TESTS_AN_HOUR
 from hospitium.engine.fhir_servers import queries
@@ -383,11 +383,26 @@ async def test_authorities_that_are_none_are_refused_and_not_repeated(house: Hou
     assert await everything(house) == before
 
 
+async def test_authorities_of_whom_none_is_good_any_more_are_refused(house: House) -> None:
+    over = authority(days=(-900, -600))  # by the clock of the house, too
+    server = str(await add_server(house, base_url=URL))
+    for given, expected in ((over.pem, 400), (over.pem + ROOT.pem, 200)):
+        answered = await changes(house.ada, server, authoritiesPem=given)
+        assert answered.status_code == expected
+        if expected == 400:
+            assert "expired on" in answered.text
+            assert "authoritiesPem" in answered.text
+    # What expired where it is doesn't stand in the way of other changes.
+    await house.rows("UPDATE fhir_servers SET authorities_pem = $1", over.pem)
+    done(await changes(house.ada, server, name="Renamed"))
+    assert (await changes(house.ada, server, baseUrl="https://elsewhere.example/fhir")).status_code == 400
+
+
 async def test_a_server_is_believed_by_its_authorities_alone(house: House) -> None:
     async with EvilFhir.open(evil.resource(evil.statement()), tls=issued(ROOT).server()) as there:
         server = str(await add_server(house, base_url=secure(there), allow_private_address=True))
         problem(await house.ada.post(f"{AT}/{server}/test"), 503, "fhir-server-away")
-        for not_its_own in (OTHER, authority(), authority(days=OVER)):
+        for not_its_own in (OTHER, authority()):
             done(await changes(house.ada, server, authoritiesPem=not_its_own.pem))
             problem(await house.ada.post(f"{AT}/{server}/test"), 503, "fhir-server-away")
         assert there.heard == []

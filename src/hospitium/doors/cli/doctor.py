@@ -19,10 +19,11 @@ from hospitium.doors.cli.house import VIOLATED, as_json, house, print_json, prin
 from hospitium.engine.actor import OPERATOR
 from hospitium.engine.context import Context
 from hospitium.engine.epochs import queries as epochs
+from hospitium.engine.fhir_servers.authorities import good_until
 from hospitium.outside.mail import Unreachable
 from hospitium.outside.mailbox import mailbox_in
 from hospitium.storage import backup as backups
-from hospitium.storage.database import Database, DatabaseUnavailable
+from hospitium.storage.database import READERS, Database, DatabaseUnavailable
 from hospitium.storage.embedded import EmbeddedFailure
 from hospitium.storage.keyring import KeyProblem, KeyPurpose
 from hospitium.storage.schema import WrongSchema, require_schema
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 CLOCKS_MAY_DIFFER = timedelta(seconds=2)
 SANE_YEARS = range(2026, 2100)
 KEYS_GET_OLD = timedelta(days=400)
+AUTHORITIES_EXPIRE_SOON = timedelta(days=30)
 BACKUPS_GET_OLD, BACKUPS_ARE_LOST = timedelta(hours=26), timedelta(days=7)
 SEALS_MAY_LAG = timedelta(minutes=1)
 LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000  # bytes
@@ -166,7 +168,8 @@ async def _database(here: House, set_up: Installation) -> list[Finding]:
                 found.append(Finding(State.OK, "schema", "is the one this version needs"))
                 async with database.transaction() as tx:
                     await tx.execute("SET TRANSACTION READ ONLY")
-                    return [*found, *await _known_keys(tx, here, set_up), await _epoch(tx), await _seals(tx)]
+                    found += [*await _known_keys(tx, here, set_up), await _epoch(tx), await _seals(tx)]
+                    return [*found, *await _authorities(tx)]
             except WrongSchema as problem:
                 return [*found, Finding(State.WRONG, "schema", str(problem))]
             finally:
@@ -196,7 +199,7 @@ async def _server(tx: Transaction, set_up: Installation) -> list[Finding]:
     most = int(await tx.fetchval("SHOW max_connections")) - int(
         await tx.fetchval("SHOW superuser_reserved_connections")
     )
-    wanted = set_up.database_connections
+    wanted = set_up.database_connections + READERS + 1  # and the one that asks whether it answers
     said = f"a server takes {wanted} of {most}"
     if wanted > most:
         mend = ": lower DATABASE_CONNECTIONS, or raise max_connections in postgresql.conf"
@@ -268,6 +271,30 @@ async def _seals(tx: Transaction) -> Finding:
             State.WARNING, "seals", f"{said}; if one runs, a forgotten transaction holds them back"
         )
     return Finding(State.OK, "seals", "are up to date")
+
+
+async def _authorities(tx: Transaction) -> list[Finding]:
+    """Look at what remote FHIR servers are believed by, of which nobody thinks until it expires."""
+    rows = await tx.fetch(
+        "SELECT id, name, authorities_pem FROM fhir_servers "
+        "WHERE authorities_pem IS NOT NULL AND removed_at IS NULL ORDER BY id"
+    )
+    now, found = datetime.now(UTC), list[Finding]()
+    for row in rows:
+        until = good_until(row["authorities_pem"])
+        if until - now > AUTHORITIES_EXPIRE_SOON:
+            continue
+        mend = f"`hospitium fhir authorities {row['id']}` with those that follow"
+        if until <= now:
+            said = f"{row['name']} can't be read: its authorities expired on {until:%Y-%m-%d}: {mend}"
+            found.append(Finding(State.WRONG, "fhir servers", said))
+        else:
+            said = f"the authorities of {row['name']} expire on {until:%Y-%m-%d}: {mend}"
+            found.append(Finding(State.WARNING, "fhir servers", said))
+    if rows and not found:
+        said = f"those with authorities of their own are {len(rows)}, and none expires soon"
+        found.append(Finding(State.OK, "fhir servers", said))
+    return found
 
 
 # -- the outside -------------------------------------------------------------------------------------------------------

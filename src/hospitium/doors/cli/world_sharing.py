@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -29,7 +29,7 @@ from hospitium.engine.object_types.record import DEFAULT_CHAIN, Storage
 from hospitium.engine.organizations import queries as organization_queries
 from hospitium.engine.records import actions as records, queries as record_queries
 from hospitium.engine.records.actions import RecordForm
-from hospitium.engine.secrets import ClientKeyText, ServiceKeyText
+from hospitium.engine.secrets import ClientKeyText, RandomText, ServiceKeyText
 from hospitium.engine.service_keys import actions as service_keys, queries as service_key_queries
 from hospitium.engine.shares.importing import ImportedShare, import_one
 from hospitium.engine.shares.record import ShareStatus
@@ -37,7 +37,7 @@ from hospitium.engine.teams import actions as teams, queries as team_queries
 from hospitium.engine.text import search_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from uuid import UUID
 
     from hospitium.engine.context import Context
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from hospitium.engine.secrets import DerivationKey
 
     Ids = dict[str, UUID]
+
+K = TypeVar("K", bound=RandomText)
 
 
 class TeamEntry(Entry, frozen=True, kw_only=True):
@@ -316,35 +318,44 @@ async def _team(ctx: Context, object_type: ObjectType, named: str) -> UUID:
 
 
 async def _load_client_keys(ctx: Context, world: Sharing, codes: Ids) -> Loaded:
-    counted, seen = Loaded("clientKeys"), set[object]()
-    for index, entry in enumerate(world.client_keys):
-        with at(f"clientKeys[{index}]"):
-            organization_id = known(codes, "organization", entry.organization)
-            name = entry.name.strip()  # as it is kept
-            once(seen, "name", (organization_id, name))
-            if await client_key_queries.names(ctx, organization_id, [name]):
-                counted.present += 1
-                continue
-            key = ClientKeyText.new() if entry.key is None else ClientKeyText(entry.key)
-            await client_keys.make(ctx, organization_id, entry.name, key)
-            counted.created += 1
-            if entry.key is None:
-                counted.shown.append(f"{entry.organization} {entry.name}: {key.reveal()}")
-    return counted
+    async def make(organization_id: UUID, entry: Any, key: ClientKeyText) -> None:
+        await client_keys.make(ctx, organization_id, entry.name, key)
+
+    return await _load_keys(
+        ctx, "clientKeys", world.client_keys, codes, client_key_queries.names, ClientKeyText, make
+    )
 
 
 async def _load_service_keys(ctx: Context, world: Sharing, codes: Ids) -> Loaded:
-    counted, seen = Loaded("serviceKeys"), set[object]()
-    for index, entry in enumerate(world.service_keys):
-        with at(f"serviceKeys[{index}]"):
+    async def make(organization_id: UUID, entry: Any, key: ServiceKeyText) -> None:
+        await service_keys.make(ctx, organization_id, entry.name, entry.scopes, key)
+
+    return await _load_keys(
+        ctx, "serviceKeys", world.service_keys, codes, service_key_queries.names, ServiceKeyText, make
+    )
+
+
+async def _load_keys(
+    ctx: Context,
+    member: str,
+    entries: Sequence[Any],
+    codes: Ids,
+    names: Callable[[Context, UUID, list[str]], Awaitable[Any]],
+    text: type[K],
+    make: Callable[[UUID, Any, K], Awaitable[None]],
+) -> Loaded:
+    """Make the keys that aren't there yet by their names; show those that the world file doesn't give."""
+    counted, seen = Loaded(member), set[object]()
+    for index, entry in enumerate(entries):
+        with at(f"{member}[{index}]"):
             organization_id = known(codes, "organization", entry.organization)
             name = entry.name.strip()  # as it is kept
             once(seen, "name", (organization_id, name))
-            if await service_key_queries.names(ctx, organization_id, [name]):
+            if await names(ctx, organization_id, [name]):
                 counted.present += 1
                 continue
-            key = ServiceKeyText.new() if entry.key is None else ServiceKeyText(entry.key)
-            await service_keys.make(ctx, organization_id, entry.name, entry.scopes, key)
+            key = text.new() if entry.key is None else text(entry.key)
+            await make(organization_id, entry, key)
             counted.created += 1
             if entry.key is None:
                 counted.shown.append(f"{entry.organization} {entry.name}: {key.reveal()}")

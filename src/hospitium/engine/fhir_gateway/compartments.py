@@ -63,6 +63,26 @@ def referred(resource: dict[str, Any], *, base: str | None = None) -> frozenset[
     return frozenset(one for one in found if one is not None and one[0] in DEFINITIONS.shared)
 
 
+def with_references_of_ours(resource: dict[str, Any], base: str) -> dict[str, Any]:
+    """Return a resource in which what it refers to below its server's base URL is referred to by type and id alone, which is the same
+    (https://hl7.org/fhir/R4/references.html#literal): whoever reads it here, reads what it leads to here."""
+    found: dict[str, Any] = _relative(resource, f"{base.removesuffix('/')}/")
+    return found
+
+
+def _relative(value: Any, root: str) -> Any:
+    if isinstance(value, list):
+        return [_relative(one, root) if isinstance(one, _WITH_MEMBERS) else one for one in value]
+    made = {
+        name: _relative(member, root) if isinstance(member, _WITH_MEMBERS) else member
+        for name, member in value.items()
+    }
+    written = made.get("reference")
+    if isinstance(written, str) and written.startswith(root) and _RELATIVE.fullmatch(written[len(root) :]):
+        made["reference"] = written[len(root) :]
+    return made
+
+
 def without_others(
     resource: dict[str, Any],
     patients: frozenset[str] | None,

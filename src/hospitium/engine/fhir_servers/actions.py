@@ -17,7 +17,7 @@ from hospitium.engine.errors import Invalid, NameTaken, NotFound, WrongState
 from hospitium.engine.events import EventKind
 from hospitium.engine.fhir_references import actions as references
 from hospitium.engine.fhir_servers import queries
-from hospitium.engine.fhir_servers.authorities import told
+from hospitium.engine.fhir_servers.authorities import good_until, told
 from hospitium.engine.fhir_servers.credentials import origin_of
 from hospitium.engine.fhir_servers.record import SERVER_COLUMNS, FhirServer, ServerKind, fhir_servers
 from hospitium.engine.grants import on_servers as grants
@@ -101,7 +101,7 @@ async def create(
         raise NotFound("organization")
     if (form.kind is ServerKind.REMOTE) != (form.base_url is not None):
         raise Invalid("base_url", "belongs to a remote FHIR server, and is required there")
-    _refuse_authorities_nobody_shows(form.base_url, form.authorities)
+    _refuse_authorities_of_no_use(ctx, form.base_url, form.authorities)
     name = line("name", form.name)
     try:
         made = await _INSERT.first(
@@ -147,7 +147,9 @@ async def change(ctx: Context, server_id: UUID, to: ServerChanges) -> FhirServer
     before = await queries.of_own_organization(ctx, server_id)
     if (before.kind is ServerKind.REMOTE) != (to.base_url is not None):
         raise Invalid("base_url", "belongs to a remote FHIR server, and is required there")
-    _refuse_authorities_nobody_shows(to.base_url, to.authorities)
+    # What expired where it is doesn't stand in the way of other changes.
+    is_new = to.authorities != before.authorities_pem or to.base_url != before.base_url
+    _refuse_authorities_of_no_use(ctx, to.base_url, to.authorities, is_new=is_new)
     name = line("name", to.name)
     moved = before.base_url != to.base_url
     kept = to.credentials
@@ -236,9 +238,15 @@ def _as_columns(credentials: SealedCredentials | None) -> dict[str, Any]:
     }
 
 
-def _refuse_authorities_nobody_shows(base_url: str | None, authorities: AuthoritiesPem | None) -> None:
-    if authorities is not None and (base_url is None or not base_url.startswith("https://")):
+def _refuse_authorities_of_no_use(
+    ctx: Context, base_url: str | None, authorities: AuthoritiesPem | None, *, is_new: bool = True
+) -> None:
+    if authorities is None:
+        return
+    if base_url is None or not base_url.startswith("https://"):
         raise Invalid("authorities_pem", "belong to a remote FHIR server whose base URL begins with https://")
+    if is_new and (until := good_until(authorities)) <= ctx.now:
+        raise Invalid("authorities_pem", f"expired on {until:%Y-%m-%d}: give those that follow them")
 
 
 def _count(authorities: AuthoritiesPem | None) -> int:

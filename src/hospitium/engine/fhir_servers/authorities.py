@@ -67,6 +67,11 @@ def told(pem: AuthoritiesPem) -> list[Authority]:
     return [_told(one) for one in x509.load_pem_x509_certificates(pem.encode("ascii"))]
 
 
+def good_until(pem: AuthoritiesPem) -> datetime:
+    """Return when the last of the authorities of a FHIR server expires: nobody is believed from then on."""
+    return max(one.expires_at for one in told(pem))
+
+
 def _read(field: str, number: int, block: str) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(block.encode("ascii"))
