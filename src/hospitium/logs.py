@@ -3,6 +3,7 @@ or a secret; of an exception they name the type and the places in our code, neve
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
@@ -51,4 +52,7 @@ def _without_messages(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def _to_json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
+    try:
+        return msgspec.json.encode(event, enc_hook=str)
+    except UnicodeEncodeError:  # half a character is in no encoding; what was to be said is said all the same
+        return json.dumps(event, default=str).encode()

@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 
 from cli.conftest import PASSWORD
+from hospitium import logs
 from hospitium.doors.native import routes as native
 from hospitium.doors.radorderpad import routes as radorderpad
 
@@ -161,3 +162,8 @@ def test_the_level_says_from_where_on(fresh: Installation) -> None:
         assert httpx.get(f"{server.address}/health/live").status_code == 200
         server.stop()
         assert server.logged == ""
+
+
+def test_half_a_character_keeps_no_line_from_being_written() -> None:
+    for value in ("\ud800", {"a": ["\udfff"]}, b"\xff"):
+        assert json.loads(logs._to_json(None, "info", {"event": "x", "value": value}))["event"] == "x"

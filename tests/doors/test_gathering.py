@@ -162,6 +162,55 @@ async def test_a_database_that_is_away_is_told_to_all_who_were_asked_for_each_by
     assert await every(together, "c") == ["1 c"]
 
 
+async def test_where_no_connection_can_be_had_nobody_waits_for_more_than_one(statements: Statements) -> None:
+    @asynccontextmanager
+    async def away() -> AsyncIterator[Any]:
+        statements.loans += 1
+        await asyncio.sleep(0.05)
+        raise DatabaseUnavailable("TimeoutError")
+        yield
+
+    statements.lend = away  # type: ignore[method-assign]
+    found = await every(statements.gathering(most=10), *map(str, range(100)))
+    assert {type(one) for one in found} == {Unavailable}
+    assert statements.loans == 1
+
+
+@pytest.mark.parametrize("when", ["in a statement", "lingering", "borrowing"])
+async def test_whoever_waits_for_one_that_is_put_an_end_to_hears_of_it(
+    statements: Statements, when: str
+) -> None:
+    together = statements.gathering()
+    if when == "borrowing":
+        lend = statements.lend
+
+        @asynccontextmanager
+        async def breaks() -> AsyncIterator[Any]:
+            statements.lend = lend  # type: ignore[method-assign]
+            together._lend = lend
+            raise asyncio.CancelledError
+            yield
+
+        together._lend = breaks
+        assert [type(one) for one in await every(together, "a")] == [Unavailable]
+    elif when == "lingering":
+        await every(together, "a")
+        (worker,) = together._working
+        worker.cancel()
+    else:
+        statements.hold()
+        asked = together.put("a")
+        await comes_to(lambda: statements.running == 1)
+        (worker,) = together._working
+        worker.cancel()
+        with pytest.raises(Unavailable):
+            await asked
+        statements.let_go()
+    await asyncio.sleep(0.01)
+    (found,) = await every(together, "b")
+    assert found.endswith(" b")
+
+
 async def test_what_collides_is_tried_again_and_not_for_ever(statements: Statements) -> None:
     statements.fails = [Collision() for _ in range(MOST_TRIES - 1)]
     together = statements.gathering()

@@ -406,6 +406,24 @@ async def test_ten_gigabytes_are_left_where_they_are(egress: Egress, behaviour: 
     assert server.sent < 64 * 1024**2
 
 
+async def test_what_comes_behind_a_parcel_costs_no_more_than_to_read_it(egress: Egress) -> None:
+    """In many pieces, inside every limit: kept, each would cost all those before it again."""
+
+    async def behind(caller: evil.Caller) -> None:
+        packed, piece = gzip.compress(b"{}"), b"x" * 800
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await caller.say(head + b"%x\r\n%s\r\n" % (len(packed), packed))
+        for _ in range(100):
+            await caller.say((b"%x\r\n%s\r\n" % (len(piece), piece)) * 100)
+        await caller.say(b"0\r\n\r\n")
+
+    async with EvilFhir.open(behind) as server:
+        began = time.process_time()
+        with pytest.raises(Garbled):
+            await ask(egress, server.base, limits=Limits(1.0, 20.0, 16 * 1024**2))
+        assert time.process_time() - began < 2  # it was 5
+
+
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_bomb_is_not_unpacked(egress: Egress, times: int) -> None:
     async with EvilFhir.open(evil.bomb(times=times)) as server:
@@ -491,6 +509,7 @@ async def test_it_doesnt_wait_for_a_handshake_that_never_comes() -> None:
         (evil.answering(b"{}", headers=[("Content-Encoding", "br")]), Garbled),
         (evil.answering(b"not packed", headers=[("Content-Encoding", "gzip")]), Garbled),
         (evil.zipped({"a": 1}, cut=9), Garbled),
+        (evil.answering(gzip.compress(b"{}") + b"more", headers=[("Content-Encoding", "gzip")]), Garbled),
     ],
 )  # fmt: skip
 async def test_what_cant_be_read_is_said_in_a_word(

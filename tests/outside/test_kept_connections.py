@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,14 +15,13 @@ from fakes import evil_fhir as evil
 from fakes.authorities import Issued, authority, issued
 from fakes.evil_fhir import Caller, EvilFhir
 from hospitium.engine.fhir_servers.authorities import authorities_in
-from hospitium.outside import http
-from hospitium.outside.exchange import Connection, NoAnswer, Unreachable
+from hospitium.outside import exchange, http
+from hospitium.outside.exchange import Answer, Connection, NoAnswer, Unreachable
 from hospitium.outside.http import Blocked, Egress, Limits, checked_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from hospitium.outside.exchange import Answer
 
 SMALL = Limits(connect=1.0, whole=2.0, body=100_000)
 SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 8\r\n\r\nsmuggled"
@@ -82,6 +82,7 @@ async def test_a_connection_is_asked_again(egress: Egress) -> None:
         evil.answering(b"not packed", headers=[("Content-Encoding", "gzip")]),
         evil.answering(gzip.compress(b"{}")[:-3], headers=[("Content-Encoding", "gzip")]),
         evil.saying(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+        evil.saying(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}"),
         evil.saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}"),
         evil.saying(b"HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n{}"),
         evil.saying(b"no HTTP"),
@@ -89,7 +90,7 @@ async def test_a_connection_is_asked_again(egress: Egress) -> None:
     ],
     ids=[
         "another answer behind it", "a letter behind it", "it closes", "not found", "broken", "elsewhere", "too large", "not packed",
-        "packed and cut", "an old one", "two lengths", "another protocol", "garbled", "silent",
+        "packed and cut", "an old one", "an old one that would", "two lengths", "another protocol", "garbled", "silent",
     ],
 )  # fmt: skip
 async def test_after_this_it_is_asked_no_more(egress: Egress, last: evil.Behaviour) -> None:
@@ -136,6 +137,65 @@ async def test_what_comes_behind_an_answer_a_moment_later_is_nobodys(
         server.does = echo
         third = (await ask(egress, f"{server.base}/third")).body
     assert (second, third) == (b"/fhir/second" if rests else b"smuggled", b"/fhir/third")
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_what_came_while_nobody_had_time_to_look_is_nobodys(
+    egress: Egress, monkeypatch: pytest.MonkeyPatch, *, listens: bool
+) -> None:
+    """It has rested by the clock; the loop had other things to do in that time. The control doesn't look at what waits to be read."""
+    monkeypatch.setattr(http, "REST", 0.02)
+    if not listens:
+        monkeypatch.setattr(Connection, "is_silent", lambda _: True)
+    there: asyncio.Future[tuple[asyncio.AbstractEventLoop, int]] = asyncio.get_running_loop().create_future()
+    here, over = asyncio.get_running_loop(), asyncio.Event()
+
+    async def late(caller: Caller) -> None:
+        await echo(caller)
+        await asyncio.sleep(0.002)
+        await caller.say(SMUGGLED)
+
+    async def serve() -> None:
+        async with EvilFhir.open(late, keeps=True) as server:
+            here.call_soon_threadsafe(there.set_result, (asyncio.get_running_loop(), server.port))
+            await over.wait()
+
+    serving = asyncio.create_task(
+        asyncio.to_thread(asyncio.run, serve())
+    )  # beside, so that nothing here holds it up
+    its_loop, port = await there
+    try:
+        await ask(egress, f"http://127.0.0.1:{port}/first")
+
+        async def busy() -> None:
+            time.sleep(0.06)  # noqa: ASYNC251  that is the point of it
+
+        _, second = await asyncio.gather(busy(), ask(egress, f"http://127.0.0.1:{port}/second"))
+    finally:
+        its_loop.call_soon_threadsafe(over.set)
+        await serving
+    assert second.body == (b"/second" if listens else b"smuggled")
+
+
+async def test_who_goes_away_in_the_turn_his_answer_comes_leaves_no_connection_behind(
+    egress: Egress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = exchange._Exchange._settle
+    asking: list[asyncio.Task[Any]] = []
+
+    def settling(self: Any, outcome: Any) -> Any:
+        if isinstance(outcome, Answer):
+            asking[-1].cancel()
+        return settle(self, outcome)
+
+    monkeypatch.setattr(exchange._Exchange, "_settle", settling)
+    async with EvilFhir.open(echo, keeps=True) as server:
+        for number in range(5):
+            asking.append(asyncio.create_task(ask(egress, f"{server.base}/{number}")))
+            with pytest.raises(asyncio.CancelledError):
+                await asking[-1]
+        await asyncio.sleep(0.1)
+        assert (len(server.heard), len(server._talks), egress._kept._number) == (5, 0, 0)
 
 
 async def test_who_says_something_else_of_himself_has_a_connection_of_his_own(egress: Egress) -> None:
@@ -240,6 +300,16 @@ async def test_no_more_are_kept_than_there_is_room_for(
         await egress.close()
         await asyncio.sleep(0.05)
         assert (len(server._talks), egress._kept._number) == (0, 0)
+
+
+async def test_what_was_hung_up_takes_nobodys_room(egress: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MOST_KEPT", 3)
+    async with EvilFhir.open(echo) as bad, EvilFhir.open(echo, keeps=True) as good:
+        await asyncio.gather(*(ask(egress, bad.base) for _ in range(5)))
+        await asyncio.sleep(0.1)
+        for _ in range(3):
+            await ask(egress, good.base)
+        assert good.connections == 1
 
 
 async def test_at_once_each_gets_his_own_answer_whoever_goes_away(egress: Egress, rounds: int) -> None:

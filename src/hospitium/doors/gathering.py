@@ -83,21 +83,36 @@ class Gathering(Generic[Q, A]):
 
     async def _work(self) -> None:
         batch = self._next()
-        while batch:
-            try:
-                async with self._lend() as tx:
-                    await self._run_some(tx, batch)
-            except (Collision, DatabaseUnavailable) as reason:
-                self._try_again_or_refuse(batch, reason)
-                batch.clear()
-            except Exception as mistake:  # noqa: BLE001  it is told to whoever asked, and judged there
-                if len(batch) == 1:
-                    _fail(batch[0], mistake)
-                else:
-                    # One that can't be run must not be the end of those that came along with it.
-                    self._alone += batch
-                batch.clear()
-            batch = batch or self._next()
+        try:
+            while batch:
+                await self._borrow_and_run(batch)
+                batch = batch or self._next()
+        except BaseException:  # it is put an end to: those who wait for it must hear of that
+            for waiting in (*batch, *self._alone):
+                _fail(waiting, Unavailable(RETRY_AFTER))
+            self._alone.clear()
+            raise
+
+    async def _borrow_and_run(self, batch: list[_Waiting[Q, A]]) -> None:
+        """Run a batch and others on a borrowed connection. What is left in `batch` wasn't run, and has still to be."""
+        is_lent = False
+        try:
+            async with self._lend() as tx:
+                is_lent = True
+                await self._run_some(tx, batch)
+        except (Collision, DatabaseUnavailable) as reason:
+            if not is_lent:  # nor will the next one be, and waiting for it takes long
+                batch += self._waiting
+                self._waiting.clear()
+            self._try_again_or_refuse(batch, reason)
+            batch.clear()
+        except Exception as mistake:  # noqa: BLE001  it is told to whoever asked, and judged there
+            if len(batch) == 1:
+                _fail(batch[0], mistake)
+            else:
+                # One that can't be run must not be the end of those that came along with it.
+                self._alone += batch
+            batch.clear()
 
     async def _run_some(self, tx: Transaction, batch: list[_Waiting[Q, A]]) -> None:
         """Run a batch, and those that gather meanwhile. Whenever it leaves, `batch` is the one that wasn't run."""
@@ -120,8 +135,12 @@ class Gathering(Generic[Q, A]):
         idle: asyncio.Future[None] = loop.create_future()
         self._lingering.append(idle)
         late = loop.call_later(LINGERS, self._wake, idle)
-        await idle
-        late.cancel()
+        try:
+            await idle
+        finally:
+            late.cancel()
+            if idle in self._lingering:
+                self._lingering.remove(idle)
 
     def _wake(self, idle: asyncio.Future[None]) -> None:
         if not idle.done():

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from hospitium.storage.database import Database, Transaction
 
 MOST_IN_A_STATEMENT = 100
-MANY = 200  # patients of one reader: what takes long to find, nobody else shall wait for
+MANY = 200  # grants of one reader: what takes long to look at, nobody else shall wait for
 MOST_REMEMBERED = 10_000
 
 
 class Readers:
-    """Finds readers; `watch` is around each. Remembers which servers are elsewhere, and who may read many patients there: by which way to look
-    next time, and nothing that is decided."""
+    """Finds readers; `watch` is around each. Remembers which servers are elsewhere, and who has many grants there: by which way to look next
+    time, and nothing that is decided."""
 
     def __init__(self, database: Database, clock: Clock, access_tokens: AccessTokens, watch: Watch) -> None:
         self._clock = clock
@@ -46,7 +46,8 @@ class Readers:
 
     async def found(self, request: Request[Any, Any, Any], server_id: UUID) -> Reader | None:
         """Return who asks and what he may read on a FHIR server elsewhere; None if that isn't to be said here. Raises Unavailable."""
-        if server_id not in self._elsewhere:
+        # Somebody who shows a cookie reads as whom that says, whatever else he shows.
+        if server_id not in self._elsewhere or getattr(request.state, "session", None) is not None:
             return None
         with self._watch(Permission.READ_FHIR):
             try:
@@ -58,24 +59,29 @@ class Readers:
             if session_id in self._of_many:
                 return None
             reader = await self._gathering.put((session_id, server_id))
-        if reader is None or reader.server is None or reader.reach.is_nothing:
+        if reader is None:
+            return None
+        self.note(reader)
+        if reader.server is None or reader.reach.is_nothing:
             return None
         try:
             require(reader.actor, Permission.READ_FHIR)
         except Refusal:
             return None
-        self.note(reader)
         return reader if reader.server.kind is ServerKind.REMOTE else None
 
     def note(self, reader: Reader) -> None:
         """Remember how to look for a reader the next time."""
         if reader.server is not None and reader.server.kind is ServerKind.REMOTE:
             _remember(self._elsewhere, reader.server.id)
-        if len(reader.reach.patients) > MANY and reader.actor.session_id is not None:
+        if reader.looked_at > MANY and reader.actor.session_id is not None:
             _remember(self._of_many, reader.actor.session_id)
 
     async def _find(self, tx: Transaction, asked: Sequence[tuple[UUID, UUID]]) -> Sequence[Reader | None]:
-        return await readers_of(tx, asked, self._clock())
+        # Who asks for much at once is looked for once.
+        each = list(dict.fromkeys(asked))
+        found = dict(zip(each, await readers_of(tx, each, self._clock()), strict=True))
+        return [found[one] for one in asked]
 
 
 def _remember(those: set[UUID], one: UUID) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import select
 import zlib
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ LARGEST_HEAD = 100 * 1024  # bytes
 LARGEST_FRAME = 16  # bytes around a piece
 _SWITCHING = 101  # to another protocol
 _VERSIONS = ("1.0", "1.1")
+_KEEPS = "1.1"
 _READ = frozenset({b"content-type", b"content-encoding", b"content-length", b"transfer-encoding"})
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?|")
@@ -100,14 +102,26 @@ class Connection(asyncio.Protocol):
         self.heard = False
         if not self.can_be_asked:
             raise Unreachable("broke")
-        exchange = self._exchange = _Exchange(most)
-        self.transport.write(asked)
+        exchange, is_over = _Exchange(most), False
+        self._exchange = exchange
         try:
-            return await exchange.answer()
+            self.transport.write(asked)
+            answer = await exchange.answer()
+            is_over = exchange.has_ended
+            return answer
         finally:
             self._exchange = None
-            if not exchange.has_ended:
+            if not is_over:  # nor if whoever asked went away in the very turn in which all of it was here
                 self.drop()
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come that wasn't read: as of now, and not of when whoever reads had last time to look."""
+        socket = self.transport.get_extra_info("socket")
+        if self.transport.is_closing() or socket is None:
+            return False
+        poll = select.poll()
+        poll.register(socket.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def drop(self) -> None:
         """Hang up, however far it got, without taking leave."""
@@ -253,8 +267,9 @@ class _Exchange:
     def on_message_complete(self) -> None:
         """Answer with what is here, if this was more than a hint."""
         if self._outcome is None and self._unpacked is not None:
-            is_whole = self._finish(self._unpacked)
-            self.has_ended = is_whole and self._parser is not None and self._parser.should_keep_alive()
+            is_whole, parser = self._finish(self._unpacked), self._parser
+            assert parser is not None  # it is what calls  # noqa: S101
+            self.has_ended = is_whole and parser.get_http_version() == _KEEPS and parser.should_keep_alive()
 
     def _finish(self, unpacked: _Unpacking) -> bool:
         """Answer with what is here; return whether that can be done."""
@@ -286,11 +301,15 @@ class _Unpacking:
         if coding not in (b"", b"identity", b"gzip", b"x-gzip"):
             raise Garbled("encoding")
         self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if b"gzip" in coding else None
+        self._is_more = False
 
     def next(self, piece: bytes, most: int) -> bytes:
         """Return what the next piece holds, at most so many bytes (one at least)."""
         if self._gzip is None:
             return piece
+        if self._gzip.eof:  # it would keep what comes behind, and copy all of it each time
+            self._is_more = True
+            return b""
         try:
             return self._gzip.decompress(piece, most)
         except zlib.error:
@@ -298,5 +317,5 @@ class _Unpacking:
 
     def end(self) -> None:
         """Be told that this was all. Raises Garbled if it can't be."""
-        if self._gzip is not None and not self._gzip.eof:
+        if self._gzip is not None and (not self._gzip.eof or self._is_more or self._gzip.unused_data):
             raise Garbled("encoding")

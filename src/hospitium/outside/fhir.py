@@ -207,10 +207,10 @@ class RemoteFhir:
             return None
         if answer.status == _GONE:
             return Departure.GONE
-        resource = await _resource_digit_for_digit(server, answer, type_)
+        resource = await _shown_resource(server, answer, type_)
         if resource.get("id") != id_:
             _refuse(server, "another resource")
-        return _as_here(server, answer, [resource])[0]
+        return resource
 
     async def search(self, server: RemoteServer, type_: str, pairs: Iterable[tuple[str, str]]) -> Found:
         """Return the first page of a search: resources of this type, of which each has still to be looked at by whoever asks.
@@ -331,7 +331,7 @@ def _refuse(server: RemoteServer, problem: str, status: int | None = None) -> No
 
 
 async def _page(server: RemoteServer, answer: Answer, type_: str, path: str) -> Found:
-    bundle = await _resource_digit_for_digit(server, answer, "Bundle")
+    bundle = await _shown_resource(server, answer, "Bundle")
     try:
         found = page(
             bundle,
@@ -350,18 +350,16 @@ async def _page(server: RemoteServer, answer: Answer, type_: str, path: str) -> 
             left_out=found.left_out,
             is_cut=found.is_cut,
         )
-    return msgspec.structs.replace(
-        found, resources=_as_here(server, answer, found.resources), size=len(answer.body)
-    )
+    return msgspec.structs.replace(found, size=len(answer.body))
 
 
-def _as_here(server: RemoteServer, answer: Answer, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return resources in which nothing leads past us to where they are from, as far as references go."""
+def _as_here(server: RemoteServer, answer: Answer, resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource in which nothing leads past us to where it is from, as far as references go."""
     base = base_url(server.base_url, allow_private=server.allow_private)
-    # Of most pages nothing has to be made anew. Some write each slash with another before it.
+    # Of most answers nothing has to be made anew. Some write each slash with another before it.
     if b"\\/" not in answer.body and _refers_below(base).search(answer.body) is None:
-        return resources
-    return [with_references_of_ours(one, base) for one in resources]
+        return resource
+    return with_references_of_ours(resource, base)
 
 
 @lru_cache(200)
@@ -369,13 +367,16 @@ def _refers_below(base: str) -> re.Pattern[bytes]:
     return re.compile(rb'"reference"\s*:\s*"' + re.escape(base.encode()))
 
 
-async def _resource_digit_for_digit(server: RemoteServer, answer: Answer, kind: str) -> dict[str, Any]:
-    """Return the resource of this type that an answer is, its decimals as they were written; refuse anything else."""
+async def _shown_resource(server: RemoteServer, answer: Answer, kind: str) -> dict[str, Any]:
+    """Return the resource of this type that an answer is, as it may be shown: its decimals as they were written, and what it refers to below its
+    server's address referred to as to something here. Refuse anything else."""
     if sum(map(answer.body.count, (b",", b"{", b"["))) > MOST_PARTS:
         _refuse(server, "parts")
-    if len(answer.body) > LARGE:
-        return await asyncio.to_thread(_resource, server, answer, kind, decimals=True)
-    return _resource(server, answer, kind, decimals=True)
+
+    def read() -> dict[str, Any]:
+        return _as_here(server, answer, _resource(server, answer, kind, decimals=True))
+
+    return await asyncio.to_thread(read) if len(answer.body) > LARGE else read()
 
 
 def _resource(server: RemoteServer, answer: Answer, kind: str, *, decimals: bool = False) -> dict[str, Any]:

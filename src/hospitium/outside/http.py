@@ -281,13 +281,15 @@ class _Kept:
         while (idle := self._idle.get(key)) and idle[0].since + REST <= now:
             found = idle[0]
             self._remove(key, found)
-            if found.connection.can_be_asked and now < found.until:
+            if found.connection.can_be_asked and now < found.until and found.connection.is_silent():
                 return found.connection, found.until
             found.connection.drop()
         return None
 
     def put(self, key: _Key, connection: Connection, until: float) -> None:
         """Keep a connection for a while, if there is room."""
+        if self._number >= MOST_KEPT:
+            self._forget_all(only_dead=True)
         if not connection.can_be_asked or self._number >= MOST_KEPT:
             connection.drop()
             return
@@ -298,10 +300,14 @@ class _Kept:
 
     def close(self) -> None:
         """Drop them all."""
+        self._forget_all(only_dead=False)
+
+    def _forget_all(self, *, only_dead: bool) -> None:
         for key, idle in list(self._idle.items()):
             for one in list(idle):
-                self._remove(key, one)
-                one.connection.drop()
+                if not (only_dead and one.connection.can_be_asked):
+                    self._remove(key, one)
+                    one.connection.drop()
 
     def _forget(self, key: _Key, connection: Connection) -> None:
         connection.drop()

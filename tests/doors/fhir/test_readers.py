@@ -12,6 +12,8 @@ import pytest
 
 from cast import PEOPLE, Caller
 from clinic import JANE, JIMMY, add_server, body
+from doors.console.test_invite_pages import PAT, enters
+from doors.console.visitor import Visitor
 from doors.fhir.ward import JANES, JIMMYS, Upstream, Ward, remote
 from fakes.evil_fhir import EvilFhir
 from hospitium.doors import readers as door
@@ -111,6 +113,58 @@ async def test_what_was_ended_is_over_for_whoever_comes_after(house: House, far:
     await house.rows("UPDATE sessions SET ended_at = now(), end_reason = 'signed_out'")
     for who in (far.jan, house.ben):
         assert (await far.get(f"Patient/{JANE}", who)).status_code == 401
+
+
+async def test_who_shows_a_cookie_reads_as_whom_that_says(house: House, far: Ward) -> None:
+    """Whatever else he shows, and whether the server is known or not."""
+    body(await far.get(f"Patient/{JANE}"))
+    (grant,) = await house.rows("SELECT id FROM grants WHERE grantee_kind = 'person'")
+    async with Visitor(house) as visitor:
+        await enters(visitor, PAT)
+        before = len(await house.rows("SELECT id FROM events"))
+        page = await visitor.http.get(
+            f"/console/my-record/{grant['id']}", headers={"Authorization": house.ben.headers["Authorization"]}
+        )
+        assert page.status_code == 200
+    rows = await house.rows("SELECT kind, actor_account_id FROM events ORDER BY position")
+    readers = {row["actor_account_id"] for row in rows[before:] if row["kind"] == "fhir.read"}
+    assert readers == {house.accounts["pat"]}
+
+
+async def test_grants_that_lapsed_are_looked_at_and_counted(
+    house: House, far: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They allow nothing, and take as long."""
+    monkeypatch.setattr(door, "MANY", 0)
+    body(await far.get(f"Patient/{JANE}", house.ben))
+    await house.rows("UPDATE grants SET ends_at = now() WHERE grantee_kind = 'person'")
+    await house.rows(
+        "INSERT INTO grants (id, grantee_kind, grantee_id, resource_kind, resource_id, fhir_server_id, level, starts_at, until, cause_kind, cause_id) "
+        "SELECT gen_random_uuid(), grantee_kind, grantee_id, resource_kind, resource_id, fhir_server_id, level, starts_at - interval '2 days', "
+        "starts_at - interval '1 day', cause_kind, cause_id FROM grants WHERE grantee_kind = 'person'"
+    )
+    readers = house.parts.reading._readers
+    readers._of_many.clear()
+    assert (await far.get(f"Patient/{JANE}")).status_code == 404
+    assert readers._of_many == {(await sessions(house))["pat"]}
+
+
+async def test_who_asks_for_much_at_once_is_looked_for_once(
+    house: House, far: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body(await far.get(f"Patient/{JANE}"))
+    together: list[int] = []
+
+    async def find(tx: Any, asked: Any, now: Any) -> list[Reader | None]:
+        together.append(len(asked))
+        assert len(set(asked)) == len(asked)
+        return await readers_of(tx, asked, now)
+
+    monkeypatch.setattr(door, "readers_of", find)
+    answered = await asyncio.gather(*(far.get(f"Patient/{JANE}", who) for who in [far.jan, house.ben] * 6))
+    assert {one.status_code for one in answered} == {200}
+    assert len(together) < 12
+    assert max(together) == 2
 
 
 async def test_who_may_read_many_is_looked_for_by_himself(

@@ -62,12 +62,14 @@ class ServerReach(msgspec.Struct, frozen=True):
 
 
 class Reader(NamedTuple):
-    """Who reads, on which FHIR server (None: there is none), with what we show to it, and what he may see there."""
+    """Who reads, on which FHIR server (None: there is none), with what we show to it, and what he may see there. `looked_at`: how many open
+    grants were looked at for that."""
 
     actor: Actor
     server: FhirServer | None
     credentials: SealedCredentials | None
     reach: ServerReach
+    looked_at: int
 
 
 _ASKED = {"session_id": Uuid, "server_id": Uuid}
@@ -155,11 +157,13 @@ def _reader(who_and_where: tuple[ActorRow, FhirServer], what: tuple[Any, Any], n
     row, server = who_and_where
     (kind, number, sealed), candidates = what
     is_there = server.id is not None  # of an outer join
+    found = [] if candidates is None else _decode(candidates)
     return Reader(
         row.actor(),
         server if is_there else None,
         None if sealed is None else SealedCredentials(CredentialsKind(kind), number, sealed),
-        _reach([] if candidates is None else _decode(candidates), now),
+        _reach(found, now),
+        len(found),
     )
 
 
