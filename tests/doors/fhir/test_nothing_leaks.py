@@ -100,11 +100,12 @@ async def heard(ward: Ward, requests: list[tuple[str, str]]) -> list[Any]:
     """Return all that can be noticed of the answers to some requests: status, headers, body, and what was asked upstream."""
     noticed = []
     for method, path in requests:
-        before = len(ward.targets)
+        asked = [] if ward.evil is None else ward.evil.heard
+        before = len(asked)
         answered = await ward.jan.send(method, f"/fhir/{ward.server_id}/{path}")
         headers = sorted((name, value) for name, value in answered.headers.items() if name not in _OWN)
         body = _SEALED.sub(b"_page=", answered.content)
-        noticed.append((path, answered.status_code, headers, body, ward.targets[before:]))
+        noticed.append((path, answered.status_code, headers, body, [one.target for one in asked[before:]]))
     return noticed
 
 
