@@ -6,6 +6,7 @@ import json
 import random
 import re
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,7 @@ from fakes.evil_fhir import CANARY, EvilFhir
 from fakes.mail_server import make_certificate
 from hospitium.engine.errors import FhirServerAway, FhirServerWrong, Invalid, NotFound
 from hospitium.engine.fhir_gateway.asking import COMMON, MODIFIERS
+from hospitium.engine.fhir_gateway.compartments import with_references_of_ours
 from hospitium.engine.fhir_gateway.definitions import DEFINITIONS, Kind
 from hospitium.engine.secrets import Secret
 from hospitium.outside import breaker, fhir, fhir_pages
@@ -109,6 +111,26 @@ async def test_what_is_referred_to_below_its_address_is_referred_to_as_here(
         assert await remote.read(at(server), "Observation", "pulse") == expected
         server.does = says(evil.page(evil.entry(given)))
         assert (await remote.search(at(server), "Observation", ASKED)).resources == [expected]
+
+
+@pytest.mark.parametrize("large", [True, False])
+async def test_what_is_large_is_written_anew_beside_the_loop(
+    remote: RemoteFhir, monkeypatch: pytest.MonkeyPatch, *, large: bool
+) -> None:
+    by: list[bool] = []
+
+    def watched(resource: dict[str, Any], base: str) -> dict[str, Any]:
+        by.append(threading.current_thread() is threading.main_thread())
+        return with_references_of_ours(resource, base)
+
+    monkeypatch.setattr(fhir, "with_references_of_ours", watched)
+    async with EvilFhir.open(evil.silence) as server:
+        note = [{"text": "x" * (fhir.LARGE if large else 1)}]
+        given = {**PULSE, "subject": {"reference": f"{server.base}/Patient/ada"}, "note": note}
+        server.does = evil.resource(given)
+        found = await remote.read(at(server), "Observation", "pulse")
+    assert found == {**given, "subject": {"reference": "Patient/ada"}}
+    assert by == [not large]
 
 
 STEPS = [
