@@ -195,13 +195,13 @@ async def test_whoever_waits_for_one_that_is_put_an_end_to_hears_of_it(
         assert [type(one) for one in await every(together, "a")] == [Unavailable]
     elif when == "lingering":
         await every(together, "a")
-        (worker,) = together._working
+        (worker,) = together._workers.tasks
         worker.cancel()
     else:
         statements.hold()
         asked = together.put("a")
         await comes_to(lambda: statements.running == 1)
-        (worker,) = together._working
+        (worker,) = together._workers.tasks
         worker.cancel()
         with pytest.raises(Unavailable):
             await asked

@@ -7,7 +7,7 @@ that was begun before it came.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 
@@ -15,7 +15,7 @@ from hospitium.engine.errors import Unavailable
 from hospitium.storage.database import Collision, DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from hospitium.storage.database import Transaction
@@ -36,6 +36,33 @@ class _Waiting(Generic[Q, A]):
         self.collided = 0
 
 
+class Workers:
+    """Tasks that work off what waits, at most so many: the first if there is anything (`is_any`), another beside it only if there
+    `is_enough` for both."""
+
+    def __init__(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        is_any: Callable[[], bool],
+        is_enough: Callable[[], bool],
+        *,
+        most: int,
+    ) -> None:
+        self._work, self._is_any, self._is_enough, self._most = work, is_any, is_enough, most
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def go_on(self) -> None:
+        """Have one more work, if it is wanted."""
+        if len(self.tasks) < self._most and self._is_any() and (not self.tasks or self._is_enough()):
+            worker = asyncio.create_task(self._work())
+            self.tasks.add(worker)
+            worker.add_done_callback(self._has_gone)
+
+    def _has_gone(self, worker: asyncio.Task[None]) -> None:
+        self.tasks.discard(worker)
+        self.go_on()
+
+
 class Gathering(Generic[Q, A]):
     """Runs what gathers, on connections that `lend` lends.
 
@@ -54,32 +81,23 @@ class Gathering(Generic[Q, A]):
     ) -> None:
         self._lend = lend
         self._run = run
-        self._workers, self._enough, self._most = workers, enough, most
+        self._most = most
         self._waiting: list[_Waiting[Q, A]] = []
         self._alone: list[_Waiting[Q, A]] = []
-        self._working: set[asyncio.Task[None]] = set()
+        self._workers = Workers(
+            self._work, lambda: bool(self._waiting), lambda: len(self._waiting) >= enough, most=workers
+        )
         self._lingering: list[asyncio.Future[None]] = []
 
     def put(self, one: Q) -> asyncio.Future[A]:
         """Have one run; return what will come of it. That raises Unavailable (the database is away), and what `run` raised of this one."""
         waiting: _Waiting[Q, A] = _Waiting(one)
         self._waiting.append(waiting)
-        self._go_on()
-        return waiting.done
-
-    def _go_on(self) -> None:
-        if not self._waiting:
-            return
         if self._lingering:
             self._wake(self._lingering[-1])
-        elif not self._working or (len(self._waiting) >= self._enough and len(self._working) < self._workers):
-            worker = asyncio.create_task(self._work())
-            self._working.add(worker)
-            worker.add_done_callback(self._has_gone)
-
-    def _has_gone(self, worker: asyncio.Task[None]) -> None:
-        self._working.discard(worker)
-        self._go_on()
+        else:
+            self._workers.go_on()
+        return waiting.done
 
     async def _work(self) -> None:
         batch = self._next()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from hospitium.doors.gathering import Workers
 from hospitium.engine.access.asking import Asked, answer
 from hospitium.engine.access.naming import Named
 from hospitium.engine.actor import Actor, ActorKind
@@ -62,7 +63,7 @@ class Questions:
         self._used = used
         # By key: each takes its turn, so that none waits behind all that another asks.
         self._waiting: dict[bytes, deque[_Waiting]] = {}
-        self._working: set[asyncio.Task[None]] = set()
+        self._workers = Workers(self._work, lambda: bool(self._waiting), self._is_enough, most=WORKERS)
         self._admitted: dict[bytes, datetime] = {}
 
     async def ask(self, key: ServiceKeyText, questions: Sequence[Named]) -> list[Decision]:
@@ -110,24 +111,11 @@ class Questions:
         asked = [Asked(digest, question) for question in questions]
         waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
         of_key.append(waiting)
-        self._go_on()
+        self._workers.go_on()
         return await waiting.answered
 
-    def _go_on(self) -> None:
-        """Have somebody ask, if there is something to ask: another beside the first only when there is enough for both."""
-        if not self._waiting or len(self._working) >= WORKERS:
-            return
-        if (
-            not self._working
-            or sum(len(one.asked) for of_key in self._waiting.values() for one in of_key) >= ENOUGH
-        ):
-            worker = asyncio.create_task(self._work())
-            self._working.add(worker)
-            worker.add_done_callback(self._has_gone)
-
-    def _has_gone(self, worker: asyncio.Task[None]) -> None:
-        self._working.discard(worker)
-        self._go_on()
+    def _is_enough(self) -> bool:
+        return sum(len(one.asked) for of_key in self._waiting.values() for one in of_key) >= ENOUGH
 
     async def _work(self) -> None:
         """Ask what waits, statement after statement, until nothing does: borrowing a connection costs as much as a statement."""
