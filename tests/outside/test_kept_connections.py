@@ -56,6 +56,17 @@ async def echo(caller: Caller) -> None:
     await evil.answering(caller.heard.target.encode())(caller)
 
 
+def late(after: float) -> evil.Behaviour:
+    """Say what was asked; and so many seconds later, what nobody asked for."""
+
+    async def behave(caller: Caller) -> None:
+        await echo(caller)
+        await asyncio.sleep(after)
+        await caller.say(SMUGGLED)
+
+    return behave
+
+
 async def test_a_connection_is_asked_again(egress: Egress) -> None:
     async with EvilFhir.open(echo, keeps=True) as server:
         for number in range(3):
@@ -105,12 +116,7 @@ async def test_after_this_it_is_asked_no_more(egress: Egress, last: evil.Behavio
 async def test_what_comes_between_questions_ends_it(egress: Egress) -> None:
     """Behind the end of an answer, a moment later: as when a server counts characters where it should count bytes."""
 
-    async def late(caller: Caller) -> None:
-        await echo(caller)
-        await asyncio.sleep(0.02)
-        await caller.say(SMUGGLED)
-
-    async with EvilFhir.open(late, keeps=True) as server:
+    async with EvilFhir.open(late(0.02), keeps=True) as server:
         await ask(egress, f"{server.base}/first")
         await asyncio.sleep(0.1)
         server.does = echo
@@ -125,12 +131,7 @@ async def test_what_comes_behind_an_answer_a_moment_later_is_nobodys(
     """Asked again at once, a connection would give what belongs to one for another's answer: the control shows that it does."""
     monkeypatch.setattr(http, "REST", 0.2 if rests else 0.0)
 
-    async def late(caller: Caller) -> None:
-        await echo(caller)
-        await asyncio.sleep(0.05)
-        await caller.say(SMUGGLED)
-
-    async with EvilFhir.open(late, keeps=True) as server:
+    async with EvilFhir.open(late(0.05), keeps=True) as server:
         await ask(egress, f"{server.base}/first")
         second = (await ask(egress, f"{server.base}/second")).body
         await asyncio.sleep(0.3)
@@ -150,13 +151,8 @@ async def test_what_came_while_nobody_had_time_to_look_is_nobodys(
     there: asyncio.Future[tuple[asyncio.AbstractEventLoop, int]] = asyncio.get_running_loop().create_future()
     here, over = asyncio.get_running_loop(), asyncio.Event()
 
-    async def late(caller: Caller) -> None:
-        await echo(caller)
-        await asyncio.sleep(0.002)
-        await caller.say(SMUGGLED)
-
     async def serve() -> None:
-        async with EvilFhir.open(late, keeps=True) as server:
+        async with EvilFhir.open(late(0.002), keeps=True) as server:
             here.call_soon_threadsafe(there.set_result, (asyncio.get_running_loop(), server.port))
             await over.wait()
 

@@ -273,7 +273,10 @@ class _Kept:
 
     def __init__(self) -> None:
         self._idle: dict[_Key, deque[_Idle]] = {}
-        self._number = 0
+
+    @property
+    def _number(self) -> int:
+        return sum(map(len, self._idle.values()))
 
     def take(self, key: _Key) -> tuple[Connection, float] | None:
         """Take out the connection for this that has rested longest, if for long enough, and until when it lives."""
@@ -296,7 +299,6 @@ class _Kept:
         loop = asyncio.get_running_loop()
         gone = loop.call_later(IDLE, self._forget, key, connection)
         self._idle.setdefault(key, deque()).append(_Idle(connection, loop.time(), until, gone))
-        self._number += 1
 
     def close(self) -> None:
         """Drop them all."""
@@ -317,7 +319,6 @@ class _Kept:
     def _remove(self, key: _Key, one: _Idle) -> None:
         one.gone.cancel()
         self._idle[key].remove(one)
-        self._number -= 1
         if not self._idle[key]:
             del self._idle[key]
 
@@ -378,16 +379,13 @@ class Egress:
     async def _opened(self, key: _Key, patience: float) -> Connection:
         """Open a connection that nobody has asked anything yet."""
         addresses = await self._addresses(key)
-        transport, connection = await self._connected(key.port, addresses, patience)
-        if (
-            not connection.can_be_asked
-        ):  # it spoke first, maybe so as to be taken for whoever speaks TLS behind it
+        connection = await self._connected(key.port, addresses, patience)
+        # One that spoke first may have done so to be taken for whoever speaks TLS behind it.
+        if not connection.can_be_asked:
             raise Garbled("protocol")
         if key.scheme == "https":
             try:
-                connection.transport = await self._wrapped(
-                    transport, connection, key.host, key.authorities, patience
-                )
+                await self._wrap(connection, key.host, key.authorities, patience)
             except BaseException:
                 connection.drop()
                 raise
@@ -416,35 +414,29 @@ class Egress:
             _judge(key.scheme, address, allow_private=key.allow_private)
         return tuple(dict.fromkeys(found))[:MOST_ADDRESSES]
 
-    async def _connected(
-        self, port: int, addresses: tuple[str, ...], patience: float
-    ) -> tuple[asyncio.Transport, Connection]:
+    async def _connected(self, port: int, addresses: tuple[str, ...], patience: float) -> Connection:
         """Connect to the first of the addresses that were judged where somebody is, whatever name they were found by."""
         failed: NoAnswer = Unreachable("connection")
         for address in addresses:
             try:
                 async with asyncio.timeout(patience / len(addresses)):
-                    return await self._dial(Connection, address, port)
+                    _, connection = await self._dial(Connection, address, port)
+                    return connection
             except TimeoutError:
                 failed = TooSlow("connection")
             except OSError:
                 failed = Unreachable("connection")
         raise failed
 
-    async def _wrapped(
-        self,
-        transport: asyncio.Transport,
-        connection: Connection,
-        host: str,
-        authorities: AuthoritiesPem | None,
-        patience: float,
-    ) -> asyncio.Transport:
+    async def _wrap(
+        self, connection: Connection, host: str, authorities: AuthoritiesPem | None, patience: float
+    ) -> None:
         """Begin TLS with whoever has a certificate for this name, by one who is believed."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(patience):
                 wrapped = await loop.start_tls(
-                    transport, connection, self._trusted(authorities), server_hostname=host
+                    connection.transport, connection, self._trusted(authorities), server_hostname=host
                 )
         except TimeoutError:
             raise TooSlow("connection") from None
@@ -456,4 +448,4 @@ class Egress:
             raise Unreachable("connection") from None
         if wrapped is None:  # the other side has hung up already
             raise Unreachable("connection")
-        return wrapped
+        connection.transport = wrapped
